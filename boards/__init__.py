@@ -1,0 +1,1 @@
+"""Top levels for FPGA boards, the byte link to them and its host driver."""

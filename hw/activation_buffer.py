@@ -1,0 +1,93 @@
+"""Activations of one token, double-buffered, and the choice of operands."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.memory import BlockMemory
+from hw.pipeline import delay
+from hw.shapes import column_shape
+from spec.arch import ArchConfig
+
+__all__ = ["ActivationBuffer"]
+
+
+class ActivationBuffer(wiring.Component):
+    """Hold one token's activations and give every multiplier its operand.
+
+    Vertical: all lanes get the activation of ``lane``. Horizontal: every lane gets its own.
+    Latency ``LATENCY`` cycles from ``read``; ``lane`` is expected ``LANE_DELAY`` cycle after its ``read``.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``lanes``, ``tokens``, ``activation_width``, ``activation_depth``, ``stream_width``.
+
+    Members
+    -------
+    index : In
+        Number of the token column; a constant where the column is placed.
+    write, read, lane, horizontal : In
+        As in ``hw.shapes.column_shape``.
+    operands : Out
+        One signed activation per lane.
+    """
+
+    LATENCY = 5
+    LANE_DELAY = 1
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch = arch
+        chain = column_shape(arch)
+        super().__init__(
+            {
+                "index": In(max((arch.tokens - 1).bit_length(), 1)),
+                **{name: In(chain[name].shape) for name in ("write", "read", "lane", "horizontal")},
+                "operands": Out(data.ArrayLayout(signed(arch.activation_width), arch.lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lanes, width = self.arch.lanes, self.arch.activation_width
+        m.submodules.storage = storage = BlockMemory(lanes * width, 2 * self.arch.activation_depth)
+        self._connect_write(m, storage)
+        m.d.comb += storage.read_address.eq(Value.cast(self.read))
+
+        gated, operands = [], []
+        broadcast = Signal(width, reset_less=True)
+        for lane in range(lanes):
+            word = storage.read_data.word_select(lane, width)
+            off = Signal(name=f"off_{lane}", reset_less=True)
+            gate = Signal(width, name=f"gated_{lane}", reset_less=True)
+            m.d.sync += [off.eq(~self.horizontal & (self.lane != lane)), gate.eq(Mux(off, 0, word))]
+            gated.append(gate)
+        selected = Signal(width)
+        for gate in gated:
+            selected = selected | gate
+        m.d.sync += broadcast.eq(selected)
+        for lane in range(lanes):
+            own = delay(m, gated[lane], 1, f"own_{lane}")
+            operand = Signal(width, name=f"operand_{lane}", reset_less=True)
+            m.d.sync += operand.eq(Mux(self.horizontal, own, broadcast))
+            operands.append(operand)
+        m.d.comb += Value.cast(self.operands).eq(Cat(operands))
+        return m
+
+    def _connect_write(self, m: Module, storage: BlockMemory) -> None:
+        """Take this token's share of a stream word, registered once more before the memory."""
+        arch = self.arch
+        share = arch.lanes * arch.activation_width
+        shares = [self.write.data.word_select(n, share) for n in range(arch.tokens_per_word)]
+        parts = Array(token // arch.tokens_per_word for token in range(arch.tokens))
+        places = Array(token % arch.tokens_per_word for token in range(arch.tokens))
+        mine = Signal()
+        m.d.comb += mine.eq(self.write.enable & (self.write.part == parts[self.index]))
+        enable = delay(m, mine, 1, "write_enable", reset_less=False)
+        address = delay(m, Cat(self.write.word, self.write.bank), 1, "write_address")
+        word = delay(m, Array(shares)[places[self.index]], 1, "write_data")
+        m.d.comb += [
+            storage.write_enable.eq(enable),
+            storage.write_address.eq(address),
+            storage.write_data.eq(word),
+        ]

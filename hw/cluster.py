@@ -1,0 +1,219 @@
+"""A cluster: one compressed stream multiplied by L x T PEs."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.beat_issuer import BeatIssuer
+from hw.column import Column
+from hw.decompressor import Decompressor
+from hw.drain import Drain
+from hw.drain_station import DrainStation
+from hw.instance import place
+from hw.memory import BlockMemory
+from hw.output_buffer import OutputBuffer
+from hw.pipeline import delay
+from hw.queue import Queue
+from hw.shapes import JOB_WIDTH, LoadKind, beat_shape, closed_shape, column_shape, item_shape, load_shape
+from hw.zero_skip import ZeroSkip
+from spec.arch import ArchConfig
+
+__all__ = ["COLUMN_MODULE", "Cluster"]
+
+COLUMN_MODULE = "mixvec_column"
+"""Verilog name of :class:`hw.column.Column`."""
+
+
+class Cluster(wiring.Component):
+    """Decompressor, zero-skip controller, beat issuer, T token columns, drain and output buffer.
+
+    Load bus and collect chain pass through a register here and go on to the next cluster.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+
+    Members
+    -------
+    index : In
+        Number of the cluster, a constant.
+    horizontal : In(1)
+        Direction of the layer.
+    load, load_next : In, Out
+        ``hw.shapes.load_shape``.
+    request, request_next : In, Out
+        ``hw.shapes.item_shape``.
+    data, data_next : In, Out
+        Answers; ``data`` of an item comes ``DATA_LAG`` cycles after its ``request``.
+    job_done, ready, ready_job : Out
+        To the scheduler and the collector.
+    beat, skipped : Out
+        Beats multiplied and beats spared in this cycle, for the counters.
+    """
+
+    DATA_LAG = OutputBuffer.LATENCY + 1
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch = arch
+        super().__init__(
+            {
+                "index": In(item_shape(arch)["cluster"].shape),
+                "horizontal": In(1),
+                "load": In(load_shape(arch)),
+                "load_next": Out(load_shape(arch)),
+                "request": In(item_shape(arch)),
+                "request_next": Out(item_shape(arch)),
+                "data": In(arch.stream_width),
+                "data_next": Out(arch.stream_width),
+                "job_done": Out(1),
+                "ready": Out(1),
+                "ready_job": Out(JOB_WIDTH),
+                "beat": Out(1),
+                "skipped": Out(range(arch.groups + 1)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        arch = self.arch
+        load = Signal(load_shape(arch))
+        m.d.sync += load.eq(self.load)
+        m.d.comb += self.load_next.eq(load)
+        mine = self._own_load(m, load)
+
+        m.submodules.decompressor = decompressor = Decompressor(arch)
+        m.submodules.zero_skip = zero_skip = ZeroSkip(arch)
+        m.submodules.issuer = issuer = BeatIssuer(arch)
+        m.submodules.closed = closed = Queue(closed_shape(arch), 4)
+        m.submodules.drain = drain = Drain(arch)
+        wiring.connect(m, decompressor.o, zero_skip.i)
+        wiring.connect(m, zero_skip.o, issuer.i)
+        wiring.connect(m, issuer.closed, closed.i)
+        wiring.connect(m, closed.o, drain.i)
+        m.d.comb += [
+            decompressor.load.eq(mine),
+            zero_skip.load.eq(load),
+            zero_skip.horizontal.eq(self.horizontal),
+            issuer.horizontal.eq(self.horizontal),
+            issuer.steal.eq(drain.steal),
+            issuer.steal_row.eq(drain.steal_row),
+            issuer.steal_bank.eq(drain.steal_bank),
+            issuer.release.eq(drain.release),
+            self.job_done.eq(issuer.job_done),
+            self.beat.eq(issuer.beat.valid),
+            self.skipped.eq(zero_skip.skipped),
+        ]
+        weights = self._values(m, mine, issuer.beat)
+        psum, psum_valid = self._columns(m, load, issuer.beat, weights, drain)
+        self._collect(m, closed, drain, psum, psum_valid)
+        return m
+
+    def _own_load(self, m: Module, load: data.View) -> Signal:
+        """Load bus with weights for other clusters blanked out."""
+        mine = Signal(load_shape(self.arch))
+        kinds = (LoadKind.BLOCK, LoadKind.RECORD, LoadKind.VALUE)
+        addressed = Cat(load.kind == kind for kind in kinds).any()
+        m.d.comb += mine.eq(load)
+        with m.If(addressed & (load.cluster != self.index)):
+            m.d.comb += mine.kind.eq(LoadKind.IDLE)
+        return mine
+
+    def _values(self, m: Module, load: data.View, beat: data.View) -> Value:
+        """Value memory: the beat's weights, in the cycle in which the first column expects them."""
+        arch = self.arch
+        per_word = arch.beats_per_word
+        depth = arch.value_depth // per_word
+        m.submodules.values = values = BlockMemory(arch.stream_width, 2 * depth)
+        address_bits = (depth - 1).bit_length()
+        place_bits = per_word.bit_length() - 1
+        index = beat.value.index
+        m.d.comb += [
+            values.write_enable.eq(load.kind == LoadKind.VALUE),
+            values.write_address.eq(Cat(load.address[:address_bits], load.bank)),
+            values.write_data.eq(load.data),
+            values.read_address.eq(Cat(index[place_bits : place_bits + address_bits], beat.value.bank)),
+        ]
+        width = arch.lanes * arch.weight_width
+        place_in_word = delay(m, index[:place_bits], BlockMemory.LATENCY, "place") if place_bits else 0
+        weights = Signal(width, reset_less=True)
+        m.d.sync += weights.eq(values.read_data.word_select(place_in_word, width))
+        # The read address enters the first column's register one cycle after the beat.
+        return delay(m, weights, Column.WEIGHT_CYCLE - BlockMemory.LATENCY - 1, "weights")
+
+    def _columns(
+        self, m: Module, load: data.View, beat: data.View, weights: Value, drain: Drain
+    ) -> tuple[Value, Value]:
+        """Chain the columns; return the psums that leave the last one, and when they are valid."""
+        arch = self.arch
+        head = Signal(column_shape(arch))
+        m.d.comb += [
+            head.write.enable.eq(load.kind == LoadKind.ACTIVATION),
+            head.write.part.eq(load.part),
+            head.write.word.eq(load.address),
+            head.write.bank.eq(load.bank),
+            head.write.data.eq(load.data),
+            head.read.eq(beat.activation),
+            head.lane.eq(delay(m, beat.lane, Column.LANE_CYCLE, "lane")),
+            head.horizontal.eq(self.horizontal),
+            Value.cast(head.weights).eq(weights),
+        ]
+        self._psum_control(m, head, beat)
+        # The first select is made in the cycle of the beat of its steal.
+        wait = Column.drain_cycle(arch)
+        select = delay(m, drain.select, wait, "select")
+        m.d.comb += Value.cast(head.drain).eq(select)
+        chain: Value = Value.cast(head)
+        drained: Value = Signal(arch.psum_width, name="drained_head")
+        for token in range(arch.tokens):
+            column = Column(arch)
+            m.submodules[f"column_{token}"] = place(COLUMN_MODULE, column)
+            m.d.comb += [
+                column.index.eq(token),
+                Value.cast(column.chain).eq(chain),
+                column.drained.eq(drained),
+            ]
+            chain, drained = Value.cast(column.chain_next), column.drained_next
+        # A chain of its own, with reset: a stray select after power-up would fill the output buffer.
+        valid = delay(
+            m, drain.select.valid, wait + arch.tokens + DrainStation.LATENCY, "psum_valid", reset_less=False
+        )
+        return drained, valid
+
+    def _psum_control(self, m: Module, head: data.View, beat: data.View) -> None:
+        """Delay psum control to where products arrive; find rows written by the beat before."""
+        arch = self.arch
+        before = Signal(beat_shape(arch), reset_less=True)
+        m.d.sync += before.eq(beat)
+        same = (before.row == beat.row) & (before.psum_bank == beat.psum_bank)
+        control = Signal(column_shape(arch)["psums"].shape, reset_less=True)
+        row_bits = (arch.groups - 1).bit_length()
+        m.d.sync += [
+            control.row.eq(Cat(beat.row[:row_bits], beat.psum_bank)),
+            control.write.eq(beat.lanes),
+            control.first.eq(beat.first),
+            control.forward.eq(Mux(same, before.lanes, 0)),
+            control.steal.eq(beat.steal),
+        ]
+        aligned = delay(m, Value.cast(control), Column.psum_cycle(arch) - 1, "psum_control")
+        m.d.comb += Value.cast(head.psums).eq(aligned)
+
+    def _collect(self, m: Module, closed: Queue, drain: Drain, psum: Value, psum_valid: Value) -> None:
+        """Output buffer between the drain and the collect chain."""
+        arch = self.arch
+        m.submodules.outputs = outputs = OutputBuffer(arch)
+        request = Signal(item_shape(arch))
+        answer = Signal(arch.stream_width, reset_less=True)
+        m.d.sync += [request.eq(self.request), answer.eq(self.data | outputs.data)]
+        m.d.comb += [
+            outputs.index.eq(self.index),
+            outputs.psum.eq(psum),
+            outputs.psum_valid.eq(psum_valid),
+            outputs.describe.eq(drain.i.valid & drain.i.ready),
+            outputs.closed.eq(closed.o.payload),
+            outputs.request.eq(request),
+            drain.room.eq(outputs.room),
+            self.request_next.eq(request),
+            self.data_next.eq(answer),
+            self.ready.eq(outputs.ready),
+            self.ready_job.eq(outputs.ready_job),
+        ]

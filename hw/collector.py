@@ -1,0 +1,146 @@
+"""Collector: fetches drained blocks from the clusters, job after job."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.shapes import JOB_WIDTH, ItemKind, item_shape, job_shape
+from hw.status import status_shape
+from spec.arch import ArchConfig
+
+__all__ = ["Collector"]
+
+
+class Collector(wiring.Component):
+    """Send requests down the collect chain, one block at a time, clusters in turn.
+
+    Blocks of a later job wait until every block of the current one is fetched, so answers come job by
+    job and parts of one block meet in the slot that sums them. A block takes ``cycles(arch)`` cycles
+    while the egress has room. Status packets go between blocks.
+
+    Members
+    -------
+    job_valid, job : In
+        Pulse: a job starts.
+    ready, ready_job : In
+        Pulse per cluster: a block is complete, and its job number.
+    status : In(stream.Signature(status_shape(arch)))
+    credit : In
+        Items that the egress has got rid of in this cycle.
+    request, literal : Out
+        Head of the collect chain; ``literal`` is the word of a status item.
+    empty : Out(1)
+        The egress holds nothing.
+    """
+
+    def __init__(self, arch: ArchConfig, egress_depth: int) -> None:
+        self.arch = arch
+        self.egress_depth = egress_depth
+        super().__init__(
+            {
+                "job_valid": In(1),
+                "job": In(job_shape(arch)),
+                "ready": In(arch.clusters),
+                "ready_job": In(data.ArrayLayout(JOB_WIDTH, arch.clusters)),
+                "status": In(stream.Signature(status_shape(arch))),
+                "credit": In(2),
+                "request": Out(item_shape(arch)),
+                "literal": Out(arch.stream_width),
+                "empty": Out(1),
+            }
+        )
+
+    @staticmethod
+    def cycles(arch: ArchConfig) -> int:
+        """Cycles of one block: choice, header, words, trailer."""
+        return arch.words_per_block + 3
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        arch, item = self.arch, self.request
+        credits = Signal(range(self.egress_depth + 1), init=self.egress_depth)
+        go, last_block, finish = Signal(), Signal(), Signal()
+        chosen, word = Signal(item.cluster.shape()), Signal(item.address.shape())
+        eligible = self._track(m, chosen, finish, last_block)
+        m.d.comb += [
+            go.eq(credits != 0),
+            self.empty.eq(credits == self.egress_depth),
+            item.cluster.eq(chosen),
+            item.address.eq(word),
+            self.literal.eq(Mux(self.status.ready, self.status.payload.data, 0)),
+        ]
+        m.d.sync += credits.eq(credits - (item.kind != ItemKind.IDLE) + self.credit)
+        with m.FSM():
+            with m.State("choose"):
+                m.d.sync += word.eq(0)
+                with m.If(self.status.valid):
+                    m.next = "status"
+                with m.Elif(eligible.any()):
+                    m.d.sync += chosen.eq(self._next(m, eligible, chosen))
+                    m.next = "header"
+            with m.State("header"):
+                with m.If(go):
+                    m.d.comb += item.kind.eq(ItemKind.BLOCK_HEADER)
+                    m.next = "words"
+            with m.State("words"):
+                with m.If(go):
+                    m.d.comb += item.kind.eq(ItemKind.BLOCK_DATA)
+                    m.d.sync += word.eq(word + 1)
+                    with m.If(word == arch.words_per_block - 1):
+                        m.next = "trailer"
+            with m.State("trailer"):
+                with m.If(go):
+                    m.d.comb += [item.kind.eq(ItemKind.BLOCK_TRAILER), item.job_end.eq(last_block)]
+                    m.d.comb += finish.eq(1)
+                    m.next = "choose"
+            with m.State("status"):
+                m.d.comb += self.status.ready.eq(go)
+                with m.If(self.status.valid & go):
+                    m.d.comb += item.kind.eq(self.status.payload.kind)
+                    with m.If(self.status.payload.kind == ItemKind.STATUS_TRAILER):
+                        m.next = "choose"
+        return m
+
+    def _track(self, m: Module, chosen: Signal, finish: Signal, last_block: Signal) -> Signal:
+        """Follow jobs and finished blocks; return which clusters have a block of the current job."""
+        totals = Signal(data.ArrayLayout(self.job.blocks.shape(), 1 << JOB_WIDTH))
+        newest, current, fetched = Signal(JOB_WIDTH), Signal(JOB_WIDTH), Signal(self.job.blocks.shape())
+        with m.If(self.job_valid):
+            m.d.sync += [totals[newest].eq(self.job.blocks), newest.eq(newest + 1)]
+        m.d.comb += last_block.eq(fetched + 1 == totals[current])
+        with m.If(finish):
+            m.d.sync += fetched.eq(fetched + 1)
+            with m.If(last_block):
+                m.d.sync += [fetched.eq(0), current.eq(current + 1)]
+        eligible = Signal(self.arch.clusters)
+        for n in range(self.arch.clusters):
+            # Both halves of the cluster's output buffer may be waiting.
+            jobs = Signal(data.ArrayLayout(JOB_WIDTH, 2), name=f"jobs_{n}")
+            count, pop, place = (
+                Signal(range(3), name=f"count_{n}"),
+                Signal(name=f"pop_{n}"),
+                Signal(name=f"place_{n}"),
+            )
+            m.d.comb += [
+                pop.eq(finish & (chosen == n)),
+                place.eq(count - pop),
+                eligible[n].eq((count != 0) & (jobs[0] == current)),
+            ]
+            m.d.sync += count.eq(count + self.ready[n] - pop)
+            with m.If(pop):
+                m.d.sync += jobs[0].eq(jobs[1])
+            with m.If(self.ready[n]):
+                m.d.sync += jobs[place].eq(self.ready_job[n])
+        return eligible
+
+    def _next(self, m: Module, eligible: Signal, chosen: Signal) -> Signal:
+        """First eligible cluster after the one chosen last."""
+        clusters = self.arch.clusters
+        following = Signal(self.request.cluster.shape())
+        later = Signal(clusters)
+        m.d.comb += later.eq(eligible & ~((2 << chosen) - 1)[:clusters])
+        for candidates in (eligible, later):
+            for n in reversed(range(clusters)):
+                with m.If(candidates[n]):
+                    m.d.comb += following.eq(n)
+        return following

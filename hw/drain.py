@@ -1,0 +1,83 @@
+"""Drain: psums of finished blocks out of the array, a row at a time."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.shapes import beat_shape, closed_shape, drain_shape
+from spec.arch import ArchConfig
+
+__all__ = ["Drain"]
+
+
+class Drain(wiring.Component):
+    """For every row of a closed block: one steal, then a select per lane and token.
+
+    A block takes ``cycles(arch)`` cycles without a pause, and starts only when the output buffer has a
+    free half, so nothing downstream can hold it up. Banks close alternately, so the order is known.
+
+    Members
+    -------
+    i : In(stream.Signature(closed_shape(arch)))
+        Closed blocks; one is taken when its drain starts.
+    room : In(1)
+        The output buffer has a free half.
+    steal, steal_row, steal_bank, release : Out
+        To the beat issuer.
+    select : Out(drain_shape(arch))
+        One cycle after the steal of its row, and on; to be delayed to where the row is captured.
+    """
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch = arch
+        super().__init__(
+            {
+                "i": In(stream.Signature(closed_shape(arch))),
+                "room": In(1),
+                "steal": Out(1),
+                "steal_row": Out(beat_shape(arch)["row"].shape),
+                "steal_bank": Out(1),
+                "release": Out(1),
+                "select": Out(drain_shape(arch)),
+            }
+        )
+
+    @staticmethod
+    def cycles(arch: ArchConfig) -> int:
+        """Cycles of a block, from its start to the earliest start of the next."""
+        return arch.groups * (arch.lanes * arch.tokens + 1) + 1
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        arch = self.arch
+        next_bank = Signal()
+        row = Signal(range(max(arch.groups, 2)))
+        lane, token = Signal(range(max(arch.lanes, 2))), Signal(range(max(arch.tokens, 2)))
+        last_row, last_lane, last_token = Signal(), Signal(), Signal()
+        m.d.comb += [
+            last_row.eq(row == arch.groups - 1),
+            last_lane.eq(lane == arch.lanes - 1),
+            last_token.eq(token == arch.tokens - 1),
+        ]
+        m.d.sync += [self.steal.eq(0), self.release.eq(0), self.select.valid.eq(0)]
+        with m.FSM():
+            with m.State("idle"):
+                m.d.comb += self.i.ready.eq(self.room)
+                with m.If(self.i.valid & self.room):
+                    m.d.sync += [row.eq(0), self.steal_bank.eq(next_bank), next_bank.eq(~next_bank)]
+                    m.next = "steal"
+            with m.State("steal"):
+                m.d.sync += [self.steal.eq(1), self.steal_row.eq(row), self.release.eq(last_row)]
+                m.d.sync += [lane.eq(0), token.eq(0)]
+                m.next = "select"
+            with m.State("select"):
+                m.d.sync += [self.select.valid.eq(1), self.select.lane.eq(lane), self.select.token.eq(token)]
+                m.d.sync += token.eq(token + 1)
+                with m.If(last_token):
+                    m.d.sync += [token.eq(0), lane.eq(lane + 1)]
+                    with m.If(last_lane):
+                        m.d.sync += row.eq(row + 1)
+                        m.next = "steal"
+                        with m.If(last_row):
+                            m.next = "idle"
+        return m

@@ -1,0 +1,71 @@
+"""Egress: CRC words and the queue to the output stream."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out
+
+from hw.queue import Queue
+from hw.shapes import ItemKind
+from spec.arch import ArchConfig
+
+__all__ = ["Egress"]
+
+_TRAILERS = (ItemKind.BLOCK_TRAILER, ItemKind.STATUS_TRAILER)
+_HEADERS = (ItemKind.BLOCK_HEADER, ItemKind.STATUS_HEADER)
+
+
+class Egress(wiring.Component):
+    """Complete packets with their CRC and queue them; one word per cycle.
+
+    Members
+    -------
+    kind, word, emit : In
+        From the split adder. The sender has a credit for every item, so the queue never overflows.
+    credit : Out
+        Items got rid of in this cycle: left the queue, or were not for it.
+    psums_out : Out(1)
+        The last word of a block has been accepted.
+    o : Out(stream.Signature(stream_width))
+    """
+
+    def __init__(self, arch: ArchConfig, depth: int) -> None:
+        self.arch = arch
+        self.depth = depth
+        super().__init__(
+            {
+                "kind": In(ItemKind),
+                "word": In(arch.stream_width),
+                "emit": In(1),
+                "credit": Out(2),
+                "psums_out": Out(1),
+                "o": Out(stream.Signature(arch.stream_width)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = self.arch.stream_width
+        entry = data.StructLayout({"word": width, "closes_block": 1})
+        m.submodules.queue = queue = Queue(entry, self.depth)
+        m.submodules.crc = crc = CRC32_ISO_HDLC(width).create()
+        present, trailer, sent, dropped = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            present.eq((self.kind != ItemKind.IDLE) & self.emit),
+            trailer.eq(Cat(self.kind == kind for kind in _TRAILERS).any()),
+            crc.start.eq(Cat(self.kind == kind for kind in _HEADERS).any()),
+            crc.valid.eq(present & ~trailer),
+            crc.data.eq(self.word),
+            queue.i.valid.eq(present),
+            queue.i.payload.word.eq(Mux(trailer, crc.crc, self.word)),
+            queue.i.payload.closes_block.eq(self.kind == ItemKind.BLOCK_TRAILER),
+            self.o.valid.eq(queue.o.valid),
+            self.o.payload.eq(queue.o.payload.word),
+            queue.o.ready.eq(self.o.ready),
+            sent.eq(self.o.valid & self.o.ready),
+            dropped.eq((self.kind != ItemKind.IDLE) & ~self.emit),
+            self.psums_out.eq(sent & queue.o.payload.closes_block),
+        ]
+        # Registered: nothing else depends on the outside's ready in the same cycle.
+        m.d.sync += self.credit.eq(sent + dropped)
+        return m

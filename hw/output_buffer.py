@@ -1,0 +1,135 @@
+"""Output buffer: drained blocks wait here, packed into stream words, until the collector fetches them."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.memory import BlockMemory
+from hw.pipeline import delay
+from hw.shapes import JOB_WIDTH, ItemKind, closed_shape, item_shape, offer_shape
+from spec.arch import ArchConfig
+
+__all__ = ["OutputBuffer"]
+
+
+class OutputBuffer(wiring.Component):
+    """Two halves of one block each: one fills at a psum per cycle while the other is read.
+
+    Latency ``LATENCY`` cycles from ``request`` to ``data``.
+
+    Members
+    -------
+    index : In
+        Number of the cluster.
+    psum, psum_valid : In
+        From the drain chain.
+    describe, closed : In
+        Pulse: a drain starts, of this block.
+    room : Out(1)
+        A half is free for one more drain.
+    ready, ready_job : Out
+        Pulse: a block is complete; number of its job.
+    request : In(item_shape(arch))
+        BLOCK_HEADER answers with an offer, BLOCK_DATA with a word, BLOCK_TRAILER frees the half.
+    data : Out
+        Answer, or 0 when not asked.
+    """
+
+    LATENCY = BlockMemory.LATENCY + 1
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch = arch
+        super().__init__(
+            {
+                "index": In(item_shape(arch)["cluster"].shape),
+                "psum": In(arch.psum_width),
+                "psum_valid": In(1),
+                "describe": In(1),
+                "closed": In(closed_shape(arch)),
+                "room": Out(1),
+                "ready": Out(1),
+                "ready_job": Out(JOB_WIDTH),
+                "request": In(item_shape(arch)),
+                "data": Out(arch.stream_width),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        offers = self._describe(m)
+        read_half, mine = Signal(), Signal()
+        free = Signal()
+        m.d.comb += [
+            mine.eq(self.request.cluster == self.index),
+            free.eq(mine & (self.request.kind == ItemKind.BLOCK_TRAILER)),
+        ]
+        used = Signal(range(3))
+        m.d.sync += used.eq(used + self.describe - free)
+        m.d.comb += self.room.eq(used != 2)
+        with m.If(free):
+            m.d.sync += read_half.eq(~read_half)
+        words = self._fill(m, read_half)
+
+        offer = Signal(self.arch.stream_width, reset_less=True)
+        answer = Signal(self.arch.stream_width, reset_less=True)
+        chosen = delay(m, offers[read_half], 1, "chosen")
+        m.d.sync += offer.eq(chosen)
+        is_offer = delay(m, mine & (self.request.kind == ItemKind.BLOCK_HEADER), 2, "is_offer", reset_less=False)
+        is_word = delay(m, mine & (self.request.kind == ItemKind.BLOCK_DATA), 2, "is_word", reset_less=False)
+        m.d.sync += answer.eq(Mux(is_word, words, 0) | Mux(is_offer, offer, 0))
+        m.d.comb += self.data.eq(answer)
+        return m
+
+    def _describe(self, m: Module) -> data.View:
+        """Number the job's blocks and keep one offer per half."""
+        offers = Signal(data.ArrayLayout(offer_shape(self.arch), 2))
+        jobs = Signal(data.ArrayLayout(JOB_WIDTH, 2))
+        sequence, half, ready_half = Signal(16), Signal(), Signal()
+        closed = self.closed
+        with m.If(self.describe):
+            m.d.sync += [
+                offers[half].sequence.eq(sequence),
+                offers[half].split.eq(closed.block.split),
+                offers[half].slot.eq(closed.block.slot),
+                offers[half].others.eq(closed.block.others),
+                jobs[half].eq(closed.job),
+                sequence.eq(Mux(closed.last, 0, sequence + 1)),
+                half.eq(~half),
+            ]
+        m.d.comb += self.ready_job.eq(jobs[ready_half])
+        with m.If(self.ready):
+            m.d.sync += ready_half.eq(~ready_half)
+        return offers
+
+    def _fill(self, m: Module, read_half: Signal) -> Value:
+        """Pack psums into words; return the word that ``request`` addresses, two cycles later."""
+        arch = self.arch
+        words, per_word = arch.words_per_block, arch.psums_per_word
+        m.submodules.storage = storage = BlockMemory(arch.stream_width, 2 << (words - 1).bit_length())
+        place, number = Signal(range(max(per_word, 2))), Signal(range(max(words, 2)))
+        count = Signal(range(arch.segment * arch.tokens + 1))
+        half, full, complete = Signal(), Signal(), Signal()
+        word = Signal(arch.stream_width, reset_less=True)
+        address_bits = (words - 1).bit_length()
+        m.d.comb += complete.eq(count == arch.segment * arch.tokens - 1)
+        m.d.sync += [full.eq(0), self.ready.eq(0)]
+        with m.If(self.psum_valid):
+            m.d.sync += [
+                word.word_select(place, arch.psum_width).eq(self.psum),
+                place.eq(place + 1),
+                count.eq(count + 1),
+                full.eq((place == per_word - 1) | complete),
+            ]
+            with m.If(complete):
+                m.d.sync += [count.eq(0), place.eq(0)]
+        with m.If(full):
+            m.d.sync += number.eq(number + 1)
+            with m.If(number == words - 1):
+                m.d.sync += [number.eq(0), half.eq(~half), self.ready.eq(1)]
+        m.d.comb += [
+            storage.write_enable.eq(full),
+            storage.write_address.eq(Cat(number[:address_bits], half)),
+            storage.write_data.eq(word),
+            storage.read_address.eq(Cat(self.request.address[:address_bits], read_half)),
+        ]
+        return storage.read_data

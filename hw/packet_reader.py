@@ -1,0 +1,163 @@
+"""Packet reader: takes packets apart, checks their CRC and keeps damage to the job it hit."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out
+
+from hw.deframer import framed_shape
+from hw.shapes import header_shape
+from spec.arch import ArchConfig
+from spec.packet import ErrorCode, Opcode
+
+__all__ = ["PacketReader", "error_shape"]
+
+
+def error_shape() -> data.StructLayout:
+    """An error: ``ErrorCode`` and the opcode at fault."""
+    return data.StructLayout({"code": 8, "opcode": 8})
+
+
+class PacketReader(wiring.Component):
+    """Follow packets from header to CRC; hand out payload words and, for a good packet, ``commit``.
+
+    After an error everything up to the next BEGIN is dropped. A packet costs ``OVERHEAD`` cycles in
+    which no word is taken: check, verify, commit.
+
+    Members
+    -------
+    i : In(stream.Signature(framed_shape(arch)))
+    header : Out(header_shape())
+        Of the packet under way.
+    opened : Out(1)
+        The header is new; ``problem`` and ``waiting`` must be its.
+    problem : In(8)
+        ``ErrorCode`` that forbids the packet, or 0.
+    waiting : In(1)
+        The packet may pass, but not yet.
+    word, word_valid : Out
+        A payload word.
+    commit : Out(1)
+        Pulse: the packet is complete and undamaged.
+    error : Out(stream.Signature(error_shape()))
+        At most one between two BEGINs.
+    words : Out
+        Stream words consumed in this cycle.
+    """
+
+    OVERHEAD = 3
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch = arch
+        super().__init__(
+            {
+                "i": In(stream.Signature(framed_shape(arch))),
+                "header": Out(header_shape()),
+                "opened": Out(1),
+                "problem": In(8),
+                "waiting": In(1),
+                "word": Out(arch.stream_width),
+                "word_valid": Out(1),
+                "commit": Out(1),
+                "error": Out(stream.Signature(error_shape())),
+                "words": Out(2),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word, taken, starts = self.i.payload, Signal(), Signal()
+        left, faulted, matches = Signal(24), Signal(), self._verify(m)
+        m.d.comb += [
+            taken.eq(self.i.valid & self.i.ready),
+            starts.eq(taken & word.first),
+            self.words.eq(Mux(taken, word.words, 0)),
+            self.word.eq(word.data),
+        ]
+        with m.If(self.error.valid & self.error.ready):
+            m.d.sync += self.error.valid.eq(0)
+        with m.FSM():
+            with m.State("header"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(taken & ~starts):
+                    self._fault(m, faulted, ErrorCode.NO_SYNC, 0)
+                self._open(m, starts, left)
+            with m.State("check"):
+                m.d.comb += self.opened.eq(1)
+                self._check(m, left, faulted)
+            with m.State("payload"):
+                m.d.comb += [self.i.ready.eq(1), self.word_valid.eq(taken & ~starts)]
+                with m.If(self.word_valid):
+                    m.d.sync += left.eq(left - 1)
+                    with m.If(left == 1):
+                        m.next = "trailer"
+                self._truncated(m, starts, left, faulted)
+            with m.State("trailer"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(taken):
+                    m.next = "verify"
+                self._truncated(m, starts, left, faulted)
+            with m.State("verify"):
+                m.next = "commit"
+            with m.State("commit"):
+                m.d.comb += self.commit.eq(matches)
+                with m.If(~matches):
+                    self._fault(m, faulted, ErrorCode.BAD_CRC, self.header.opcode)
+                with m.Elif(self.header.opcode == Opcode.BEGIN):
+                    m.d.sync += faulted.eq(0)
+                m.next = "header"
+        return m
+
+    def _verify(self, m: Module) -> Signal:
+        """Return whether the CRC word, the last word taken, fits header and payload."""
+        crc = m.submodules.crc = CRC32_ISO_HDLC(self.arch.stream_width).create()
+        before, last = Signal(32, reset_less=True), Signal(self.arch.stream_width, reset_less=True)
+        taken, matches = Signal(), Signal()
+        m.d.comb += [
+            taken.eq(self.i.valid & self.i.ready),
+            crc.data.eq(self.i.payload.data),
+            crc.valid.eq(taken),
+            crc.start.eq(taken & self.i.payload.first),
+        ]
+        with m.If(taken):
+            m.d.sync += [before.eq(crc.crc), last.eq(self.i.payload.data)]
+        m.d.sync += matches.eq(last == before)
+        return matches
+
+    def _open(self, m: Module, starts: Signal, left: Signal) -> None:
+        """Register the header word when a packet starts."""
+        fresh = data.View(header_shape(), self.i.payload.data[:64])
+        with m.If(starts):
+            m.d.sync += [self.header.eq(fresh), left.eq(fresh.length)]
+            m.next = "check"
+
+    def _truncated(self, m: Module, starts: Signal, left: Signal, faulted: Signal) -> None:
+        """A packet starts before the one under way is complete."""
+        with m.If(starts):
+            self._fault(m, faulted, ErrorCode.TRUNCATED, self.header.opcode)
+        self._open(m, starts, left)
+
+    def _check(self, m: Module, left: Signal, faulted: Signal) -> None:
+        """Drop, refuse, hold or admit the packet whose header has come."""
+        begins = Signal()
+        m.d.comb += begins.eq(self.header.opcode == Opcode.BEGIN)
+        with m.If(faulted & ~begins):
+            m.next = "header"
+        with m.Elif((self.problem != 0) & ~(begins & self.error.valid)):
+            self._fault(m, faulted, self.problem, self.header.opcode)
+            m.next = "header"
+        # A BEGIN waits for the error before it to leave: there is one place for errors.
+        with m.Elif(~self.waiting & ~(begins & self.error.valid)):
+            m.next = "payload"
+            with m.If(left == 0):
+                m.next = "trailer"
+
+    def _fault(self, m: Module, faulted: Signal, code: object, opcode: object) -> None:
+        """Report the first error of a job and drop what follows."""
+        with m.If(~faulted):
+            m.d.sync += [
+                faulted.eq(1),
+                self.error.valid.eq(1),
+                self.error.payload.code.eq(code),
+                self.error.payload.opcode.eq(opcode),
+            ]

@@ -1,0 +1,77 @@
+"""The multipliers of one column and what their psums receive."""
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.multiplier import Multiplier
+from hw.pipeline import delay
+from spec.arch import ArchConfig
+
+__all__ = ["ProductTree"]
+
+
+class ProductTree(wiring.Component):
+    """Multiply lane by lane; vertical passes the products on, horizontal gives every lane their sum.
+
+    Latency ``latency(arch)`` cycles; one beat per cycle.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``lanes``, ``weight_width``, ``activation_width`` (bits).
+
+    Members
+    -------
+    activations, weights : In(ArrayLayout)
+        One signed operand per lane.
+    horizontal : In(1)
+    addends : Out(ArrayLayout)
+        One signed number per lane, wide enough for the sum of all products.
+    """
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch = arch
+        super().__init__(
+            {
+                "activations": In(data.ArrayLayout(signed(arch.activation_width), arch.lanes)),
+                "weights": In(data.ArrayLayout(signed(arch.weight_width), arch.lanes)),
+                "horizontal": In(1),
+                "addends": Out(data.ArrayLayout(signed(self.addend_width(arch)), arch.lanes)),
+            }
+        )
+
+    @staticmethod
+    def addend_width(arch: ArchConfig) -> int:
+        """Bits of the sum of L products."""
+        return arch.weight_width + arch.activation_width + arch.lanes.bit_length() - 1
+
+    @staticmethod
+    def latency(arch: ArchConfig) -> int:
+        """Cycles through multiplier, adder levels and final choice."""
+        return Multiplier.LATENCY + arch.lanes.bit_length() - 1 + 1
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        arch = self.arch
+        products: list[Value] = []
+        for lane in range(arch.lanes):
+            multiplier = Multiplier(arch.activation_width, arch.weight_width)
+            m.submodules[f"multiplier_{lane}"] = multiplier
+            m.d.comb += [multiplier.a.eq(self.activations[lane]), multiplier.b.eq(self.weights[lane])]
+            products.append(multiplier.o)
+        level, sums, width = 0, products, len(products[0])
+        while len(sums) > 1:
+            level, width = level + 1, width + 1
+            halves = []
+            for n in range(0, len(sums), 2):
+                half = Signal(signed(width), name=f"sum_{level}_{n // 2}", reset_less=True)
+                m.d.sync += half.eq(sums[n] + sums[n + 1])
+                halves.append(half)
+            sums = halves
+        for lane, product in enumerate(products):
+            alone = delay(m, product, level, f"product_{lane}")
+            addend = Signal(signed(width), name=f"addend_{lane}", reset_less=True)
+            m.d.sync += addend.eq(Mux(self.horizontal, sums[0], alone))
+            m.d.comb += self.addends[lane].eq(addend)
+        return m

@@ -1,0 +1,76 @@
+"""Partial sums of one lane and token."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.pipeline import delay
+from spec.arch import ArchConfig
+
+__all__ = ["PsumBank"]
+
+
+class PsumBank(wiring.Component):
+    """Accumulate into one of 2 x B/L rows, or capture a row for the drain.
+
+    Read and write-back are two stages, so the row written by the beat before is not yet in the memory:
+    ``forward`` takes the accumulator instead. One beat per cycle.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``groups`` and ``psum_width`` (bits).
+    addend_width : int
+        Bits of the signed addend.
+
+    Members
+    -------
+    addend : In(signed)
+        Aligned with ``row`` and the flags.
+    row, write, first, forward, steal : In
+        ``first``: the row starts from 0. ``steal``: capture the row, or 0 with ``first``.
+    captured : Out(signed)
+        The row captured last, one cycle after ``steal``.
+    """
+
+    def __init__(self, arch: ArchConfig, addend_width: int) -> None:
+        self.arch = arch
+        super().__init__(
+            {
+                "addend": In(signed(addend_width)),
+                "row": In(max((2 * arch.groups - 1).bit_length(), 1)),
+                "write": In(1),
+                "first": In(1),
+                "forward": In(1),
+                "steal": In(1),
+                "captured": Out(signed(arch.psum_width)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = self.arch.psum_width
+        rows = memory.Memory(
+            shape=signed(width), depth=2 * self.arch.groups, init=[], attrs={"no_rw_check": 1}
+        )
+        m.submodules.rows = rows
+        write, read = rows.write_port(), rows.read_port(domain="comb")
+        fetched = Signal(signed(width), reset_less=True)
+        addend = Signal(signed(width), reset_less=True)
+        accumulator = Signal(signed(width), reset_less=True)
+        total = Signal(signed(width))
+        captured = Signal(signed(width), reset_less=True)
+        m.d.comb += [
+            read.addr.eq(self.row),
+            total.eq(addend + Mux(delay(m, self.forward, 1, "forward"), accumulator, fetched)),
+            write.addr.eq(delay(m, self.row, 1, "row")),
+            write.en.eq(delay(m, self.write, 1, "write", reset_less=False)),
+            write.data.eq(total),
+            self.captured.eq(captured),
+        ]
+        start = Signal(signed(width))
+        m.d.comb += start.eq(Mux(self.first, 0, read.data))
+        m.d.sync += [fetched.eq(start), addend.eq(self.addend), accumulator.eq(total)]
+        with m.If(self.steal):
+            m.d.sync += captured.eq(start)
+        return m

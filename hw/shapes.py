@@ -1,0 +1,231 @@
+"""The formats of ``spec`` as signal shapes, and the bundles that components pass to each other."""
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data, enum
+
+from spec.arch import ArchConfig
+from spec.layout import Layout
+from spec.packet import HEADER, descriptor_layout
+from spec.record import record_layout
+
+__all__ = [
+    "JOB_WIDTH",
+    "ItemKind",
+    "LoadKind",
+    "activation_address",
+    "beat_shape",
+    "closed_shape",
+    "column_shape",
+    "descriptor_shape",
+    "drain_shape",
+    "header_shape",
+    "item_shape",
+    "job_shape",
+    "load_shape",
+    "offer_shape",
+    "psum_control_shape",
+    "record_shape",
+    "value_address",
+    "vector_shape",
+]
+
+
+
+JOB_WIDTH = 2
+"""Bits of a job number: at most three jobs are under way, so four numbers tell them apart."""
+
+
+class LoadKind(enum.Enum, shape=unsigned(3)):
+    """What the word on the load bus is for."""
+
+    IDLE = 0
+    BLOCK = 1
+    RECORD = 2
+    VALUE = 3
+    ACTIVATION = 4
+    RUN = 5
+    PASS = 6
+
+
+class ItemKind(enum.Enum, shape=unsigned(3)):
+    """What a word on the collect chain is."""
+
+    IDLE = 0
+    BLOCK_HEADER = 1
+    BLOCK_DATA = 2
+    BLOCK_TRAILER = 3
+    STATUS_HEADER = 4
+    STATUS_DATA = 5
+    STATUS_TRAILER = 6
+
+
+def _shape(layout: Layout) -> data.StructLayout:
+    return data.StructLayout({name: unsigned(width) for name, width in layout.widths})
+
+
+def _index(count: int) -> Shape:
+    """Shape of a number below ``count``; never empty, so that every field exists in Verilog."""
+    return unsigned(max((count - 1).bit_length(), 1))
+
+
+def record_shape(arch: ArchConfig) -> data.StructLayout:
+    """``spec.record.record_layout``."""
+    return _shape(record_layout(arch))
+
+
+def descriptor_shape(arch: ArchConfig) -> data.StructLayout:
+    """``spec.packet.descriptor_layout`` without the host's field."""
+    fields = descriptor_layout(arch).widths
+    return data.StructLayout({name: unsigned(width) for name, width in fields if name != "block"})
+
+
+def header_shape() -> data.StructLayout:
+    """``spec.packet.HEADER``."""
+    return _shape(HEADER)
+
+
+def value_address(arch: ArchConfig) -> Shape:
+    """Number of a beat in one value bank."""
+    return _index(arch.value_depth)
+
+
+def activation_address(arch: ArchConfig) -> Shape:
+    """Number of a word of L inputs in one activation bank."""
+    return _index(arch.activation_depth)
+
+
+def load_shape(arch: ArchConfig) -> data.StructLayout:
+    """Load bus: one word for a memory, or RUN and PASS, in stream order through all clusters.
+
+    RUN: ``bank`` is the activation bank, bit 0 of ``address`` the weight bank, above it the job number. PASS: ``bank`` is the
+    weight bank that is emptied. ``part`` numbers the words of one input word.
+    """
+    deepest = max(arch.block_depth, arch.record_depth, arch.value_depth, arch.activation_depth)
+    return data.StructLayout(
+        {
+            "kind": LoadKind,
+            "cluster": _index(arch.clusters),
+            "bank": 1,
+            "part": _index(arch.words_per_input_word),
+            "address": _index(deepest),
+            "data": arch.stream_width,
+        }
+    )
+
+
+def vector_shape(arch: ArchConfig) -> data.StructLayout:
+    """One vector between decompressor, zero-skip controller and beat issuer.
+
+    ``bitmap`` are the groups it has, ``live`` those worth a beat; ``values`` is its first beat's address.
+    ``end`` closes a block, whose ``block`` descriptor is then valid; ``last`` closes the job.
+    """
+    return data.StructLayout(
+        {
+            "position": arch.position_width,
+            "bitmap": arch.groups,
+            "live": arch.groups,
+            "values": value_address(arch),
+            "weight_bank": 1,
+            "activation_bank": 1,
+            "end": 1,
+            "last": 1,
+            "job": JOB_WIDTH,
+            "block": descriptor_shape(arch),
+        }
+    )
+
+
+def closed_shape(arch: ArchConfig) -> data.StructLayout:
+    """A block that has got its last beat."""
+    return data.StructLayout({"block": descriptor_shape(arch), "job": JOB_WIDTH, "last": 1})
+
+
+def beat_shape(arch: ArchConfig) -> data.StructLayout:
+    """What the array does in one cycle: multiply (``valid``), or read a psum row out (``steal``).
+
+    ``lanes`` are the psum lanes written, ``first`` those whose psum starts from 0 (or, for ``steal``,
+    was never written).
+    """
+    return data.StructLayout(
+        {
+            "valid": 1,
+            "steal": 1,
+            "value": data.StructLayout({"index": value_address(arch), "bank": 1}),
+            "activation": data.StructLayout({"word": activation_address(arch), "bank": 1}),
+            "lane": _index(arch.lanes),
+            "row": _index(arch.groups),
+            "psum_bank": 1,
+            "lanes": arch.lanes,
+            "first": arch.lanes,
+        }
+    )
+
+
+def psum_control_shape(arch: ArchConfig) -> data.StructLayout:
+    """Psum memory control of all lanes of a column; ``row`` includes the bank as its top bit."""
+    return data.StructLayout(
+        {
+            "row": _index(2 * arch.groups),
+            "write": arch.lanes,
+            "first": arch.lanes,
+            "forward": arch.lanes,
+            "steal": 1,
+        }
+    )
+
+
+def drain_shape(arch: ArchConfig) -> data.StructLayout:
+    """Which captured psum leaves its column in this cycle."""
+    return data.StructLayout({"valid": 1, "lane": _index(arch.lanes), "token": _index(arch.tokens)})
+
+
+def column_shape(arch: ArchConfig) -> data.StructLayout:
+    """What moves from column to column, a register at each."""
+    return data.StructLayout(
+        {
+            "write": data.StructLayout(
+                {
+                    "enable": 1,
+                    "part": _index(arch.words_per_input_word),
+                    "word": activation_address(arch),
+                    "bank": 1,
+                    "data": arch.stream_width,
+                }
+            ),
+            "read": data.StructLayout({"word": activation_address(arch), "bank": 1}),
+            "lane": _index(arch.lanes),
+            "horizontal": 1,
+            "weights": data.ArrayLayout(signed(arch.weight_width), arch.lanes),
+            "psums": psum_control_shape(arch),
+            "drain": drain_shape(arch),
+        }
+    )
+
+
+def offer_shape(arch: ArchConfig) -> data.StructLayout:
+    """What a cluster says of a drained block in its BLOCK_HEADER item."""
+    return data.StructLayout(
+        {
+            "sequence": 16,
+            "split": 1,
+            "slot": descriptor_shape(arch)["slot"].shape,
+            "others": 8,
+        }
+    )
+
+
+def item_shape(arch: ArchConfig) -> data.StructLayout:
+    """Collect chain: a request to ``cluster``; its answer joins ``data`` on the way."""
+    return data.StructLayout(
+        {
+            "kind": ItemKind,
+            "job_end": 1,
+            "cluster": _index(arch.clusters),
+            "address": _index(arch.words_per_block),
+        }
+    )
+
+
+def job_shape(arch: ArchConfig) -> data.StructLayout:
+    """A job as the collector sees it: how many blocks it answers with."""
+    return data.StructLayout({"blocks": (arch.clusters * arch.block_depth).bit_length()})

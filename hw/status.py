@@ -1,0 +1,89 @@
+"""Status: the answers that are not psums, ERROR and DONE, as items for the collect chain."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.packet_reader import error_shape
+from hw.shapes import ItemKind, header_shape
+from spec.arch import ArchConfig
+from spec.packet import COUNTERS, Opcode
+
+__all__ = ["Status", "status_shape"]
+
+
+def status_shape(arch: ArchConfig) -> data.StructLayout:
+    """A word of a status packet and its place in it."""
+    return data.StructLayout({"kind": ItemKind, "data": arch.stream_width})
+
+
+class Status(wiring.Component):
+    """Write one packet at a time: an error as soon as there is one, DONE when the layer is finished.
+
+    Members
+    -------
+    tag : In(8)
+    error : In(stream.Signature(error_shape()))
+    done : In(1)
+        Pulse: DONE is due.
+    settled : In(1)
+        Every psum has left; only then are the counters final.
+    counters : In
+        One number per name in ``spec.packet.COUNTERS``.
+    o : Out(stream.Signature(status_shape(arch)))
+    """
+
+    def __init__(self, arch: ArchConfig, counter_width: int) -> None:
+        self.arch = arch
+        self.counter_width = counter_width
+        super().__init__(
+            {
+                "tag": In(8),
+                "error": In(stream.Signature(error_shape())),
+                "done": In(1),
+                "settled": In(1),
+                "counters": In(data.ArrayLayout(counter_width, len(COUNTERS))),
+                "o": Out(stream.Signature(status_shape(arch))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        due, number = Signal(), Signal(range(len(COUNTERS)))
+        error, done = Signal(header_shape()), Signal(header_shape())
+        m.d.comb += [
+            error.opcode.eq(Opcode.ERROR),
+            error.cluster.eq(self.error.payload.opcode),
+            error.argument.eq(self.error.payload.code),
+            error.tag.eq(self.tag),
+            done.opcode.eq(Opcode.DONE),
+            done.length.eq(len(COUNTERS)),
+            done.tag.eq(self.tag),
+        ]
+        out = self.o.payload
+        with m.If(self.done):
+            m.d.sync += due.eq(1)
+        with m.FSM():
+            with m.State("idle"):
+                m.d.comb += out.kind.eq(ItemKind.STATUS_HEADER)
+                with m.If(self.error.valid):
+                    m.d.comb += [self.o.valid.eq(1), out.data.eq(error), self.error.ready.eq(self.o.ready)]
+                    with m.If(self.o.ready):
+                        m.next = "trailer"
+                with m.Elif(due & self.settled):
+                    m.d.comb += [self.o.valid.eq(1), out.data.eq(done)]
+                    with m.If(self.o.ready):
+                        m.d.sync += [due.eq(0), number.eq(0)]
+                        m.next = "counters"
+            with m.State("counters"):
+                m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
+                m.d.comb += out.data.eq(self.counters[number])
+                with m.If(self.o.ready):
+                    m.d.sync += number.eq(number + 1)
+                    with m.If(number == len(COUNTERS) - 1):
+                        m.next = "trailer"
+            with m.State("trailer"):
+                m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_TRAILER)]
+                with m.If(self.o.ready):
+                    m.next = "idle"
+        return m

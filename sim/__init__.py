@@ -1,0 +1,1 @@
+"""Simulation: the simulators, the stream harness and the testbenches."""

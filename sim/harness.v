@@ -1,0 +1,179 @@
+// Stream harness: feeds a file of words into `mixvec` and records every word that comes out.
+//
+// One word is W bits. Input words are big-endian, as $fread reads them; output words are written
+// as little-endian 32-bit pieces, least significant first, as "%u" writes them.
+//
+// Plusargs:  +input=FILE +words=N +output=FILE
+//            +expect=N    output words to wait for before counting quiet cycles (0)
+//            +quiet=N     cycles without an output word that end the run (2000)
+//            +limit=N     cycles after which the run is given up (0: never)
+//            +stall_i=P +stall_o=P   chance in 1/256 that a side pauses in a cycle (0)
+//            +seed=N      of the stalls (0)
+// Without stalls a word is offered in every cycle from the first to the last, and `o__ready` is always 1.
+
+`timescale 1ns / 1ns
+
+module harness;
+  parameter W = 64;
+
+  // Public for cocotb; everything else stays free to be optimized away.
+  reg done /*verilator public_flat_rd*/;
+  reg timed_out /*verilator public_flat_rd*/;
+  reg short_input /*verilator public_flat_rd*/;
+  reg unknown_output /*verilator public_flat_rd*/;
+  reg [63:0] cycles /*verilator public_flat_rd*/;
+  reg [63:0] first_in /*verilator public_flat_rd*/;
+  reg [63:0] last_out /*verilator public_flat_rd*/;
+  reg [63:0] words_in /*verilator public_flat_rd*/;
+  reg [63:0] words_out /*verilator public_flat_rd*/;
+
+  reg clk;
+  reg rst;
+  reg [W-1:0] i__payload;
+  reg i__valid;
+  wire i__ready;
+  wire [W-1:0] o__payload;
+  wire o__valid;
+  reg o__ready;
+
+  mixvec dut (
+      .clk(clk),
+      .rst(rst),
+      .i__payload(i__payload),
+      .i__valid(i__valid),
+      .i__ready(i__ready),
+      .o__payload(o__payload),
+      .o__valid(o__valid),
+      .o__ready(o__ready)
+  );
+
+  reg [8*256-1:0] input_name;
+  reg [8*256-1:0] output_name;
+  reg [63:0] words;
+  reg [63:0] expect_words;
+  reg [63:0] quiet_limit;
+  reg [63:0] limit;
+  reg [8:0] stall_i;
+  reg [8:0] stall_o;
+  reg [31:0] seed;
+  integer input_file;
+  integer output_file;
+
+  initial begin
+    if (!$value$plusargs("input=%s", input_name)) input_name = "input.bin";
+    if (!$value$plusargs("output=%s", output_name)) output_name = "output.bin";
+    if (!$value$plusargs("words=%d", words)) words = 0;
+    if (!$value$plusargs("expect=%d", expect_words)) expect_words = 0;
+    if (!$value$plusargs("quiet=%d", quiet_limit)) quiet_limit = 2000;
+    if (!$value$plusargs("limit=%d", limit)) limit = 0;
+    if (!$value$plusargs("stall_i=%d", stall_i)) stall_i = 0;
+    if (!$value$plusargs("stall_o=%d", stall_o)) stall_o = 0;
+    if (!$value$plusargs("seed=%d", seed)) seed = 0;
+    input_file = $fopen(input_name, "rb");
+    output_file = $fopen(output_name, "wb");
+  end
+
+  initial clk = 1'b0;
+  always #5 clk = !clk;
+
+  reg [1:0] reset_cycles;
+  initial reset_cycles = 2'd0;
+  initial rst = 1'b1;
+
+  reg [63:0] offered;
+  reg [63:0] quiet;
+  reg [31:0] random_i;
+  reg [31:0] random_o;
+  reg [W-1:0] word;
+  integer bytes_read;
+
+  initial begin
+    done = 1'b0;
+    timed_out = 1'b0;
+    short_input = 1'b0;
+    unknown_output = 1'b0;
+    cycles = 0;
+    first_in = 0;
+    last_out = 0;
+    words_in = 0;
+    words_out = 0;
+    i__payload = {W{1'b0}};
+    i__valid = 1'b0;
+    o__ready = 1'b0;
+    offered = 0;
+    quiet = 0;
+    word = {W{1'b0}};
+    bytes_read = 0;
+    random_i = 32'd0;
+    random_o = 32'd0;
+  end
+
+  // Marsaglia's 32-bit xorshift: the same stalls on every simulator.
+  function [31:0] xorshift;
+    input [31:0] state;
+    reg [31:0] x;
+    begin
+      x = state;
+      x = x ^ (x << 13);
+      x = x ^ (x >> 17);
+      xorshift = x ^ (x << 5);
+    end
+  endfunction
+
+  wire accepted = i__valid && i__ready;
+  wire received = o__valid && o__ready;
+  wire exhausted = words_in == words;
+  wire finished = exhausted && words_out >= expect_words && quiet >= quiet_limit;
+  wire exceeded = limit != 0 && cycles >= limit;
+
+  always @(posedge clk) begin
+    if (rst) begin
+      reset_cycles <= reset_cycles + 2'd1;
+      rst <= reset_cycles != 2'd3;
+      // Zero is xorshift's fixed point.
+      random_i <= (seed ^ 32'h9e3779b9) | 32'd1;
+      random_o <= {seed[15:0], seed[31:16]} ^ 32'h7f4a7c16 | 32'd1;
+    end else if (!done) begin
+      cycles <= cycles + 1;
+      random_i <= xorshift(random_i);
+      random_o <= xorshift(random_o);
+
+      if (!i__valid || i__ready) begin
+        if (offered != words && {1'b0, random_i[15:8]} >= stall_i) begin
+          // $fread assigns at once; the word is read again in this very cycle.
+          /* verilator lint_off BLKSEQ */
+          bytes_read = $fread(word, input_file);
+          /* verilator lint_on BLKSEQ */
+          if (bytes_read != W / 8) short_input <= 1'b1;
+          i__payload <= word;
+          i__valid <= 1'b1;
+          offered <= offered + 1;
+        end else begin
+          i__valid <= 1'b0;
+        end
+      end
+      if (accepted) begin
+        if (words_in == 0) first_in <= cycles;
+        words_in <= words_in + 1;
+      end
+
+      o__ready <= {1'b0, random_o[15:8]} >= stall_o;
+      if (received) begin
+        $fwrite(output_file, "%u", o__payload);
+        if (^o__payload === 1'bx) unknown_output <= 1'b1;
+        words_out <= words_out + 1;
+        last_out <= cycles;
+      end
+      if (received || !exhausted || words_out < expect_words) quiet <= 0;
+      else quiet <= quiet + 1;
+
+      if (finished || exceeded || short_input) begin
+        // An answer in the very cycle of the limit still counts: `finished` wins.
+        timed_out <= !finished;
+        done <= 1'b1;
+        $fclose(output_file);
+        $fclose(input_file);
+      end
+    end
+  end
+endmodule

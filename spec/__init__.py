@@ -1,0 +1,1 @@
+"""What software and hardware share: configuration, formats and schedule types, each fact once."""

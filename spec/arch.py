@@ -1,0 +1,260 @@
+"""One immutable description of an accelerator, checked where it enters."""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from spec.errors import ConfigError
+
+__all__ = ["PRESETS", "ArchConfig"]
+
+_POWERS: Final = {
+    "lanes": (1, 16),
+    "segment": (1, 256),
+    "weight_width": (2, 8),
+    "activation_width": (2, 8),
+    "stream_width": (64, 1024),
+    "activation_depth": (2, 1 << 16),
+    "value_depth": (16, 1 << 20),
+    "record_depth": (2, 1 << 16),
+    "block_depth": (2, 1 << 12),
+    "queue_depth": (4, 64),
+    "split_slots": (1, 256),
+}
+
+
+def _is_power(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+class ArchConfig(BaseModel):
+    """Parameters of one accelerator. Only ``clusters``, ``lanes`` and ``tokens`` are needed.
+
+    Every other field has a default, which for some depends on these three.
+
+    Parameters
+    ----------
+    clusters, lanes, tokens : int
+        C (1-64), L (power of two, 1-16) and T (1-32): C·L·T processing elements.
+    segment : int
+        B, weights per segment and outputs per block; a power of two, 1 to 16 groups of L. Default 8·L.
+    weight_width, activation_width : int
+        Bits of a signed weight and of a signed activation: 2, 4 or 8.
+    psum_width : int
+        Bits of a partial sum; 32.
+    advance_width : int
+        Bits of a record's advance field.
+    stream_width : int
+        Bits of one word of the input and of the output stream (W).
+    activation_depth : int
+        Words of L inputs in one of the two activation buffers: K of one pass is at most this times L.
+    value_depth : int
+        Beats in one of the two value banks of a cluster.
+    record_depth : int
+        Stream words in one of the two record banks of a cluster.
+    block_depth : int
+        Block descriptors in one of the two banks of a cluster.
+    queue_depth : int
+        Vectors the zero-skip controller looks ahead.
+    split_slots : int
+        Blocks that may be split along K and be under way at once.
+
+    Raises
+    ------
+    ConfigError
+        From :meth:`load`, :meth:`parse` and the presets; names field, value, rule and way out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    clusters: int = Field(ge=1, le=64)
+    lanes: int
+    tokens: int = Field(ge=1, le=32)
+    segment: int = 0
+    weight_width: int = 8
+    activation_width: int = 8
+    psum_width: int = 32
+    advance_width: int = Field(default=2, ge=1, le=8)
+    stream_width: int = 0
+    activation_depth: int = 0
+    value_depth: int = 4096
+    record_depth: int = 0
+    block_depth: int = 64
+    queue_depth: int = 8
+    split_slots: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, data: Any) -> Any:
+        """Fill the defaults that follow from the array's shape."""
+        if not isinstance(data, dict) or "lanes" not in data:
+            return data
+        if any(type(value) is not int for value in data.values()):
+            return data
+        lanes, filled = data["lanes"], dict(data)
+        if not _is_power(lanes):
+            return data
+        widest = max(filled.get("weight_width", 8), filled.get("activation_width", 8), 4)
+        clusters = filled.get("clusters", 1)
+        if not isinstance(widest, int) or not isinstance(clusters, int):
+            return data
+        derived = {
+            "segment": 8 * lanes,
+            "stream_width": max(64, lanes * widest),
+            "activation_depth": max(4096 // lanes, 256),
+            "split_slots": 1 << max(clusters - 1, 1).bit_length(),
+        }
+        for name, value in derived.items():
+            if filled.get(name, 0) == 0:
+                filled[name] = value
+        if filled.get("record_depth", 0) == 0 and isinstance(filled.get("value_depth", 4096), int):
+            # Half as many records as beats, of the default record width: ample at every metadata budget.
+            bits = filled.get("value_depth", 4096) * 12 // 2
+            filled["record_depth"] = max(16, 1 << max(bits // filled["stream_width"] - 1, 1).bit_length())
+        return filled
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, (low, high) in _POWERS.items():
+            value = getattr(self, name)
+            if not _is_power(value) or not low <= value <= high:
+                raise ValueError(f"`{name}` must be a power of two from {low} to {high}, not {value}")
+        if self.psum_width != 32:
+            raise ValueError(f"`psum_width` must be 32, not {self.psum_width}")
+        if not self.lanes <= self.segment <= 16 * self.lanes:
+            raise ValueError(
+                f"`segment` must hold 1 to 16 groups of {self.lanes} lanes, not {self.segment} weights"
+            )
+        for name in ("weight_width", "activation_width"):
+            bits = self.lanes * getattr(self, name)
+            if bits > self.stream_width:
+                raise ValueError(
+                    f"`stream_width` must be at least lanes x {name} = {bits} bits, not {self.stream_width}"
+                )
+        if self.activation_depth < self.groups:
+            raise ValueError(
+                f"`activation_depth` must hold one segment, {self.groups} words, not {self.activation_depth}"
+            )
+        if self.value_depth < self.beats_per_word:
+            raise ValueError(f"`value_depth` must be at least {self.beats_per_word}, not {self.value_depth}")
+        return self
+
+    @property
+    def pes(self) -> int:
+        """Processing elements: C·L·T multipliers."""
+        return self.clusters * self.lanes * self.tokens
+
+    @property
+    def groups(self) -> int:
+        """Groups per segment, B/L: the bits of a record's bitmap."""
+        return self.segment // self.lanes
+
+    @property
+    def record_width(self) -> int:
+        """Bits of one record: advance, bitmap and end-of-block flag."""
+        return self.advance_width + self.groups + 1
+
+    @property
+    def max_inputs(self) -> int:
+        """Largest K of one pass."""
+        return self.activation_depth * self.lanes
+
+    @property
+    def position_width(self) -> int:
+        """Bits of a position inside a block (see ``spec.record``)."""
+        return max((self.max_inputs - 1).bit_length(), 1)
+
+    @property
+    def beats_per_word(self) -> int:
+        """Beats of L weights in one stream word."""
+        return self.stream_width // (self.lanes * self.weight_width)
+
+    @property
+    def tokens_per_word(self) -> int:
+        """Token columns of L activations that travel in one stream word."""
+        return min(self.stream_width // (self.lanes * self.activation_width), self.tokens)
+
+    @property
+    def words_per_input_word(self) -> int:
+        """Stream words that carry L inputs of all T tokens."""
+        return -(-self.tokens // self.tokens_per_word)
+
+    @property
+    def psums_per_word(self) -> int:
+        """Psums in one word of the output stream."""
+        return self.stream_width // self.psum_width
+
+    @property
+    def words_per_block(self) -> int:
+        """Output stream words of one block of B outputs and T tokens."""
+        return -(-self.segment * self.tokens // self.psums_per_word)
+
+    @property
+    def fingerprint(self) -> int:
+        """16 bits that tell streams of different architectures apart."""
+        return zlib.crc32(self.to_json().encode()) & 0xFFFF
+
+    def to_json(self) -> str:
+        """Every field as one line of JSON, in declaration order."""
+        return json.dumps(self.model_dump())
+
+    @classmethod
+    def parse(cls, text: str, source: str = "architecture") -> Self:
+        """Return the architecture that JSON ``text`` describes; ``source`` names it in errors."""
+        try:
+            data = json.loads(text)
+        except RecursionError:
+            raise ConfigError(f"{source} must be a JSON object, but it is nested too deeply") from None
+        except json.JSONDecodeError as error:
+            raise ConfigError(
+                f"{source} must be a JSON object, but line {error.lineno} is not JSON: {error.msg}"
+            ) from None
+        if not isinstance(data, dict):
+            raise ConfigError(f"{source} must be a JSON object, not {type(data).__name__}")
+        try:
+            return cls(**data)
+        except ValidationError as error:
+            raise ConfigError(f"{source}: {_sentence(error)}") from None
+
+    @classmethod
+    def load(cls, name: str | Path) -> Self:
+        """Return a preset by name, or the architecture in a JSON file."""
+        if str(name) in PRESETS:
+            return cls(**PRESETS[str(name)])
+        path = Path(name)
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError):
+            known = ", ".join(PRESETS)
+            raise ConfigError(
+                f"architecture {name} is neither a readable file nor a preset ({known})"
+            ) from None
+        return cls.parse(text, source=str(name))
+
+
+def _sentence(error: ValidationError) -> str:
+    """First problem of a pydantic error as one sentence."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    value = first.get("input")
+    match first["type"]:
+        case "missing":
+            return f"`{field}` is missing; it has no default"
+        case "extra_forbidden":
+            return f"`{field}` is not a parameter; known are {', '.join(ArchConfig.model_fields)}"
+        case "value_error":
+            return str(first["msg"]).removeprefix("Value error, ")
+        case _:
+            rule = first["msg"].replace("Input should", "must")
+            return f"`{field}` {rule}, not {value!r}"
+
+
+PRESETS: Final[dict[str, dict[str, int]]] = {
+    "tiny": {"clusters": 1, "lanes": 2, "tokens": 2},
+    "small": {"clusters": 1, "lanes": 4, "tokens": 4},
+    "ulx3s": {"clusters": 4, "lanes": 4, "tokens": 8, "activation_depth": 512, "stream_width": 128},
+    "paper": {"clusters": 32, "lanes": 8, "tokens": 16, "stream_width": 512},
+}

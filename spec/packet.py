@@ -1,0 +1,280 @@
+"""Packets: how everything travels on the two streams, and what a packed file is made of.
+
+A stream is a sequence of words of W bits, bytes in little-endian order. A packet on the way in is
+
+    SYNC, header, ``length`` payload words, CRC word
+
+SYNC is one fixed word. Where the header, a payload or a CRC word equals it, STUFF follows it; SYNC
+followed by anything else starts a packet, whatever was expected, so a receiver finds its feet again
+after any damage. A packet on the way out is the same without SYNC and STUFF. The CRC word is the
+CRC-32 (IEEE 802.3, as in zlib) of header and payload, zero-extended.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from spec.arch import ArchConfig
+from spec.errors import FormatError
+from spec.layout import Layout
+
+__all__ = [
+    "COUNTERS",
+    "HEADER",
+    "HOST_ONLY",
+    "MAX_LENGTH",
+    "STUFF_BYTES",
+    "SYNC_BYTES",
+    "ErrorCode",
+    "Header",
+    "Opcode",
+    "Packet",
+    "descriptor_layout",
+    "frame_answer",
+    "frame_packet",
+    "length_limit",
+    "read_answers",
+    "read_packets",
+    "word_bytes_of",
+]
+
+
+class Opcode(IntEnum):
+    """First field of every header. The core ignores opcodes from ``HOST_ONLY`` to 0x7F."""
+
+    BEGIN = 0x01
+    """Start a layer: ``argument`` fingerprint, ``cluster`` direction, ``tag`` echoed in answers."""
+    PASS = 0x02
+    """Start a pass in the other weight bank; ``argument`` is the chunk of inputs (host only)."""
+    BLOCKS = 0x03
+    """Block descriptors of ``cluster``, one per word."""
+    RECORDS = 0x04
+    """Records of ``cluster``, packed without gaps."""
+    VALUES = 0x05
+    """Weights of ``cluster``, a beat of L weights after the other."""
+    ACTIVATIONS = 0x06
+    """One tile, L inputs of all T tokens after the other; starts the job when it is complete."""
+    END = 0x07
+    """Answer with DONE when every job is finished."""
+    INFO = 0x40
+    """UTF-8 JSON: the architecture at the head of a file, a layer's name and shape after BEGIN."""
+    ORDER = 0x41
+    """Permutation of the outputs (vertical) or inputs (horizontal), bit-packed."""
+    SCALES = 0x42
+    """One bfloat16 scale per output."""
+    PSUMS = 0x81
+    """Answer: one block, psums in the order group row, lane, token."""
+    DONE = 0x82
+    """Answer: the layer's counters, one 64-bit number per word, in the order of ``COUNTERS``."""
+    ERROR = 0x83
+    """Answer: ``argument`` is an ``ErrorCode``, ``cluster`` the opcode at fault."""
+
+
+HOST_ONLY: Final = 0x40
+COUNTERS: Final = ("compute_cycles", "load_cycles", "cycles", "beats", "skipped_beats")
+
+
+class ErrorCode(IntEnum):
+    """Why the core refused a stream. After an error it ignores everything up to the next BEGIN."""
+
+    NO_SYNC = 1
+    """A word other than SYNC where a packet must start."""
+    TRUNCATED = 2
+    """A packet started before the one under way was complete."""
+    BAD_CRC = 3
+    """The CRC word does not match."""
+    BAD_OPCODE = 4
+    """The opcode is not one the core knows."""
+    TOO_LONG = 5
+    """The payload exceeds the memory it is meant for."""
+    BAD_CLUSTER = 6
+    """There is no such cluster."""
+    BAD_ARCHITECTURE = 7
+    """The stream was packed for another architecture."""
+    BAD_SEQUENCE = 8
+    """The packet may not come here: weights before PASS, activations before weights."""
+
+
+HEADER: Final = Layout(
+    "header", (("opcode", 8), ("cluster", 8), ("argument", 16), ("length", 24), ("tag", 8))
+)
+MAX_LENGTH: Final = (1 << 24) - 1
+SYNC_BYTES: Final = bytes.fromhex("6d7865a35ac33c96")
+STUFF_BYTES: Final = bytes.fromhex("6d7865a35ac33c69")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The one header word of a packet."""
+
+    opcode: int
+    length: int = 0
+    cluster: int = 0
+    argument: int = 0
+    tag: int = 0
+
+    def encode(self) -> int:
+        """Return the 64 bits of the header."""
+        return HEADER.encode(vars(self))
+
+    @classmethod
+    def decode(cls, word: int) -> "Header":
+        """Return the header in ``word``."""
+        return cls(**HEADER.decode(word))
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A header, its payload, and the stream words that it took, framing included."""
+
+    header: Header
+    payload: bytes
+    words: int
+
+
+def descriptor_layout(arch: ArchConfig) -> Layout:
+    """Fields of a block descriptor; the core ignores ``block``, which is the host's.
+
+    ``start``: position of the part's first segment. ``split``: the block has several parts, whose
+    psums are summed in ``slot``; ``others`` is their number less one.
+    """
+    return Layout(
+        "block descriptor",
+        (
+            ("start", arch.position_width),
+            ("split", 1),
+            ("slot", max((arch.split_slots - 1).bit_length(), 1)),
+            ("others", 8),
+            ("block", 16),
+        ),
+    )
+
+
+def length_limit(opcode: int, arch: ArchConfig) -> int:
+    """Longest payload, in words, that the core takes for ``opcode``."""
+    match opcode:
+        case Opcode.BLOCKS:
+            return arch.block_depth
+        case Opcode.RECORDS:
+            return arch.record_depth
+        case Opcode.VALUES:
+            return arch.value_depth // arch.beats_per_word
+        case Opcode.ACTIVATIONS:
+            return arch.activation_depth * arch.words_per_input_word
+        case Opcode.BEGIN | Opcode.PASS | Opcode.END:
+            return 0
+        case _:
+            return MAX_LENGTH
+
+
+def _body(header: Header, payload: bytes, word_bytes: int) -> bytes:
+    """Header, payload and CRC word."""
+    if len(payload) != header.length * word_bytes:
+        raise FormatError(
+            f"a payload of {header.length} words has {header.length * word_bytes} bytes, not {len(payload)}"
+        )
+    body = header.encode().to_bytes(word_bytes, "little") + payload
+    return body + zlib.crc32(body).to_bytes(word_bytes, "little")
+
+
+def frame_packet(header: Header, payload: bytes, word_bytes: int) -> bytes:
+    """Return the words of one packet on the way in."""
+    sync, stuff = _marks(word_bytes)
+    body = _body(header, payload, word_bytes)
+    return sync + _replace_words(body, sync, sync + stuff, word_bytes)
+
+
+def frame_answer(header: Header, payload: bytes, word_bytes: int) -> bytes:
+    """Return the words of one packet on the way out."""
+    return _body(header, payload, word_bytes)
+
+
+def _marks(word_bytes: int) -> tuple[bytes, bytes]:
+    repeats = word_bytes // len(SYNC_BYTES)
+    return SYNC_BYTES * repeats, STUFF_BYTES * repeats
+
+
+def _replace_words(data: bytes, old: bytes, new: bytes, word_bytes: int) -> bytes:
+    """Replace aligned occurrences of ``old``, whose first word decides the alignment."""
+    parts, start, found = [], 0, data.find(old)
+    while found >= 0:
+        if found % word_bytes:
+            found = data.find(old, found + 1)
+            continue
+        parts += [data[start:found], new]
+        start = found + len(old)
+        found = data.find(old, start)
+    return b"".join([*parts, data[start:]])
+
+
+def word_bytes_of(data: bytes) -> int:
+    """Return the bytes per word of a packed file, read off its first SYNC word.
+
+    Raises
+    ------
+    FormatError
+        If ``data`` does not start with SYNC.
+    """
+    repeats = 0
+    while data[repeats * 8 : repeats * 8 + 8] == SYNC_BYTES:
+        repeats += 1
+    if repeats not in (1, 2, 4, 8, 16):
+        raise FormatError("it does not start with the sync word, so it is not a packed mixvec file")
+    return repeats * 8
+
+
+def read_packets(data: bytes, word_bytes: int) -> Iterator[Packet]:
+    """Yield the packets of a stream on the way in.
+
+    Raises
+    ------
+    FormatError
+        At the first packet that is damaged; names its byte offset and the rule.
+    """
+    sync, stuff = _marks(word_bytes)
+    offset = 0
+    while offset < len(data):
+        if data[offset : offset + word_bytes] != sync:
+            raise FormatError(f"byte {offset}: a packet must start with the sync word")
+        end = _next_start(data, offset + word_bytes, sync, stuff)
+        body = _replace_words(data[offset + word_bytes : end], sync + stuff, sync, word_bytes)
+        header, payload = _open(body, word_bytes, offset)
+        yield Packet(header, payload, (end - offset) // word_bytes)
+        offset = end
+
+
+def read_answers(data: bytes, word_bytes: int) -> Iterator[Packet]:
+    """Yield the packets of a stream on the way out; errors as in :func:`read_packets`."""
+    offset = 0
+    while offset < len(data):
+        length = Header.decode(int.from_bytes(data[offset : offset + word_bytes], "little")).length
+        end = offset + (length + 2) * word_bytes
+        header, payload = _open(data[offset:end], word_bytes, offset)
+        yield Packet(header, payload, length + 2)
+        offset = end
+
+
+def _next_start(data: bytes, start: int, sync: bytes, stuff: bytes) -> int:
+    """Offset of the next SYNC that starts a packet, or of the end."""
+    size, found = len(sync), data.find(sync, start)
+    while found >= 0:
+        aligned = found % size == 0
+        if aligned and data[found + size : found + 2 * size] != stuff:
+            return found
+        found = data.find(sync, found + (2 * size if aligned else 1))
+    return len(data)
+
+
+def _open(body: bytes, word_bytes: int, offset: int) -> tuple[Header, bytes]:
+    """Check one packet's header, length and CRC."""
+    if len(body) < 2 * word_bytes or len(body) % word_bytes:
+        raise FormatError(f"byte {offset}: the packet is cut off after {len(body)} bytes")
+    header = Header.decode(int.from_bytes(body[:word_bytes], "little"))
+    words = len(body) // word_bytes - 2
+    if header.length != words:
+        raise FormatError(f"byte {offset}: the header announces {header.length} words, but {words} follow")
+    if zlib.crc32(body[:-word_bytes]) != int.from_bytes(body[-word_bytes:], "little"):
+        raise FormatError(f"byte {offset}: the CRC does not match the packet")
+    return header, body[word_bytes:-word_bytes]
