@@ -70,6 +70,7 @@ class Accelerator(wiring.Component):
         self._connect_input(m, reader, loader, scheduler)
         m.d.comb += [
             scheduler.collected.eq(adder.job_end),
+            collector.clear.eq(loader.begin),
             collector.job_valid.eq(loader.job_valid),
             collector.job.eq(loader.job),
             collector.credit.eq(egress.credit),

@@ -20,6 +20,8 @@ class Collector(wiring.Component):
 
     Members
     -------
+    clear : In(1)
+        Pulse: a layer starts; turns begin anew, so that equal layers take equal time.
     job_valid, job : In
         Pulse: a job starts.
     ready, ready_job : In
@@ -38,6 +40,7 @@ class Collector(wiring.Component):
         self.egress_depth = egress_depth
         super().__init__(
             {
+                "clear": In(1),
                 "job_valid": In(1),
                 "job": In(job_shape(arch)),
                 "ready": In(arch.clusters),
@@ -70,6 +73,8 @@ class Collector(wiring.Component):
             self.literal.eq(Mux(self.status.ready, self.status.payload.data, 0)),
         ]
         m.d.sync += credits.eq(credits - (item.kind != ItemKind.IDLE) + self.credit)
+        with m.If(self.clear):
+            m.d.sync += chosen.eq(0)
         with m.FSM():
             with m.State("choose"):
                 m.d.sync += word.eq(0)

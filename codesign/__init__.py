@@ -1,0 +1,1 @@
+"""Cycle model, reports and the `mixvec` command."""

@@ -1,0 +1,430 @@
+"""The registers that decide when things happen, stepped cycle by cycle.
+
+A mirror of the control in ``hw``: decompressor, zero-skip queue, beat issuer, drain and output buffer of
+every cluster, packet reader, scheduler and collector. Data is left out, since it never decides about
+time. The input is taken to offer a word in every cycle and the output to accept one.
+
+Every ``_step_…`` function advances one component by a cycle. They run from the consumer to the producer,
+so that each still sees the registers of its source as they were.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numba
+import numpy as np
+
+__all__ = ["ACTIVITIES", "CLUSTER", "CONTROL", "PACKET_KINDS", "TIMING", "run_layer"]
+
+ACTIVITIES: Final = ("idle", "beat", "steal", "bank wait", "no vector", "empty block")
+"""What a cluster does in a cycle, for timelines; the index is the code."""
+_IDLE, _BEAT, _STEAL, _BANK, _STARVED, _EMPTY = range(len(ACTIVITIES))
+
+PACKET_KINDS: Final = ("other", "pass", "activations", "end")
+_OTHER, _PASS, _ACTIVATIONS, _END = range(len(PACKET_KINDS))
+
+TIMING: Final = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "start",  # decompressor's idle state to its first record
+            "drain_tail",  # last select of a block to its `ready` at the collector
+            "collect_tail",  # collector's trailer, less the chain, to the job's end
+            "words_per_block",
+            "queue_depth",
+            "rows",
+            "row_cycles",
+            "max_jobs",
+        )
+    ]
+)
+"""Constants around the mirrored registers."""
+
+_RING: Final = 128
+"""Vectors of a cluster remembered at once; more than pipeline and queue hold."""
+
+CLUSTER: Final = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            # decompressor: state, cycle of its job's start, next record and block, output register
+            *("state", "since", "record", "block", "sent", "sent_entry", "entries", "jobs", "runs"),
+            # zero skip: credits, pipeline, queue pointers, output register
+            *("credits", "z1", "z2", "z3", "z1_entry", "z2_entry", "z3_entry", "head", "tail", "queued", "queued_entry"),
+            # beat issuer
+            *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens", "busy_0", "busy_1"),
+            *("closed", "closed_job", "done"),
+            # closed blocks, drain, output buffer
+            *("closed_head", "closed_tail", "closed_out", "closed_out_job", "drain", "row", "step"),
+            *("steal", "release", "steal_bank", "drain_bank", "drain_job", "used"),
+            # scheduler and collector
+            *("waiting", "pending", "pending_0", "pending_1", "beats", "skipped"),
+            # at most two halves of the output buffer are under way to or from the collector
+            *("ready_at", "ready_job", "ready_next", "ready_next_job", "free_at", "free_next"),
+        )
+    ]
+    + [("ring_live", np.int64, _RING), ("ring_end", np.int64, _RING), ("ring_last", np.int64, _RING)]
+    + [("ring_job", np.int64, _RING), ("queue", np.int64, _RING), ("closed_jobs", np.int64, 4)]
+)
+"""Registers of one cluster."""
+
+CONTROL: Final = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            # packet reader: packet, cycle in which it may leave its check, cycle of its commit
+            *("packet", "check_from", "commit_at", "issued"),
+            # scheduler
+            *("in_pass", "uncollected", "activations_free", "weights_free", "idle"),
+            # collector
+            *("state", "word", "chosen", "current", "fetched", "compute_cycles", "last_out", "finished"),
+        )
+    ]
+)
+"""Registers shared by all clusters."""
+
+_D_IDLE, _D_START, _D_FETCH, _D_BLOCK, _D_RECORDS = range(5)
+_R_IDLE, _R_STEAL, _R_SELECT = range(3)
+_C_CHOOSE, _C_HEADER, _C_WORDS, _C_TRAILER = range(4)
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = numba.njit(cache=True)(function)
+    return compiled
+
+
+@_compiled
+def _step_issuer(s: Any) -> tuple[int, int]:
+    """Beat issuer; return its activity and whether it took a vector."""
+    steal = s.steal == 1
+    finishing = s.active == 1 and not steal and s.left <= 1
+    valid = s.active == 1 and not steal and s.left >= 1
+    open_slot = s.active == 0 or finishing
+    blocked = s.opens == 1 and (s.busy_1 if s.next_bank == 1 else s.busy_0) == 1
+    take = open_slot and not blocked and not steal and s.queued == 1
+    activity = _IDLE
+    if steal:
+        activity = _STEAL
+    elif valid:
+        activity = _BEAT
+        s.beats += 1
+    elif s.active == 1:
+        activity = _EMPTY
+    elif s.queued == 1:
+        activity = _BANK
+    elif s.runs > s.jobs or s.z1 + s.z2 + s.z3 + s.sent > 0 or s.head != s.tail:
+        activity = _STARVED
+
+    s.closed = 1 if finishing and s.ends == 1 else 0
+    s.closed_job = s.job
+    s.done = 1 if finishing and s.lasts == 1 else 0
+    if s.release == 1:
+        if s.steal_bank == 1:
+            s.busy_1 = 0
+        else:
+            s.busy_0 = 0
+    if s.closed == 1:
+        if s.bank == 1:
+            s.busy_1 = 1
+        else:
+            s.busy_0 = 1
+    if take:
+        entry = s.queued_entry
+        s.left, s.ends, s.lasts = s.ring_live[entry], s.ring_end[entry], s.ring_last[entry]
+        s.job, s.bank, s.opens = s.ring_job[entry], s.next_bank, s.ring_end[entry]
+        s.next_bank ^= s.ring_end[entry]
+    elif s.active == 1 and not steal:
+        s.left = max(s.left - 1, 0)
+    if open_slot and not steal:
+        s.active = 1 if take else 0
+    return activity, 1 if take else 0
+
+
+@_compiled
+def _step_drain(s: Any, t: Any, cycle: int) -> int:
+    """Drain; return whether it started a block."""
+    start = 0
+    s.steal, s.release = 0, 0
+    if s.drain == _R_IDLE:
+        if s.closed_out == 1 and s.used != 2:
+            start = 1
+            s.row, s.steal_bank, s.drain_job = 0, s.drain_bank, s.closed_out_job
+            s.drain_bank ^= 1
+            s.drain = _R_STEAL
+    elif s.drain == _R_STEAL:
+        s.steal = 1
+        s.release = 1 if s.row == t.rows - 1 else 0
+        s.step = 0
+        s.drain = _R_SELECT
+    else:
+        s.step += 1
+        if s.step == t.row_cycles - 1:
+            s.row += 1
+            s.drain = _R_STEAL
+            if s.row == t.rows:
+                s.drain = _R_IDLE
+                if s.ready_at > cycle:
+                    s.ready_next, s.ready_next_job = cycle + t.drain_tail, s.drain_job
+                else:
+                    s.ready_at, s.ready_job = cycle + t.drain_tail, s.drain_job
+    return start
+
+
+@_compiled
+def _step_closed(s: Any, closed: int, closed_job: int, taken: int) -> None:
+    """Queue of closed blocks, given the issuer's output register as it was."""
+    empty = s.closed_head == s.closed_tail
+    if s.closed_out == 0 or taken == 1:
+        s.closed_out = 0 if empty else 1
+        if not empty:
+            s.closed_out_job = s.closed_jobs[s.closed_head % 4]
+            s.closed_head += 1
+    if closed == 1:
+        s.closed_jobs[s.closed_tail % 4] = closed_job
+        s.closed_tail += 1
+
+
+@_compiled
+def _step_queue(s: Any, taken: int) -> int:
+    """Last pipeline stage and queue of the zero-skip controller; return 1 if a vector was dropped."""
+    entry = s.z3_entry
+    keep = s.ring_live[entry] > 0 or s.ring_end[entry] == 1 or s.ring_last[entry] == 1
+    empty = s.head == s.tail
+    if s.queued == 0 or taken == 1:
+        s.queued = 0 if empty else 1
+        if not empty:
+            s.queued_entry = s.queue[s.head % _RING]
+            s.head += 1
+    if s.z3 == 1 and keep:
+        s.queue[s.tail % _RING] = entry
+        s.tail += 1
+    return 1 if s.z3 == 1 and not keep else 0
+
+
+@_compiled
+def _send(s: Any, live: int, end: int, last: int) -> None:
+    """Decompressor's output register."""
+    entry = s.entries % _RING
+    s.ring_live[entry], s.ring_end[entry], s.ring_last[entry] = live, end, last
+    s.ring_job[entry] = s.jobs % 4
+    s.sent, s.sent_entry = 1, entry
+    s.entries += 1
+
+
+@_compiled
+def _step_decompressor(
+    s: Any, t: Any, cycle: int, ready: bool, bounds: Any, blocks: int, kind: Any, live: Any, spared: Any
+) -> None:
+    """Decompressor; ``bounds`` are the job's first and last record, ``ready`` the credit."""
+    s.sent = 0
+    if s.state == _D_IDLE:
+        if s.runs > s.jobs:
+            s.state, s.since, s.block = _D_START, cycle, 0
+            s.record = bounds[0]
+    elif s.state == _D_START:
+        if blocks == 0:
+            _send(s, 0, 0, 1)
+            s.jobs += 1
+            s.state = _D_IDLE
+        else:
+            s.state = _D_FETCH
+    elif s.state == _D_FETCH:
+        s.block += 1
+        s.state = _D_BLOCK
+    elif s.state == _D_BLOCK:
+        s.state = _D_RECORDS
+    elif ready and cycle >= s.since + t.start:
+        record = s.record
+        s.record += 1
+        end = kind[record] == 2
+        last = end and s.block == blocks
+        if kind[record] != 0:
+            s.skipped += spared[record]
+            _send(s, live[record], 1 if end else 0, 1 if last else 0)
+        if end:
+            s.state = _D_IDLE if last else _D_FETCH
+            if last:
+                s.jobs += 1
+
+
+@_compiled
+def _step_cluster(
+    s: Any, t: Any, cycle: int, bounds: Any, blocks: int, kind: Any, live: Any, spared: Any
+) -> int:
+    """All of one cluster; return its activity."""
+    closed, closed_job = s.closed, s.closed_job
+    ready = s.credits > s.sent
+    activity, taken = _step_issuer(s)
+    describe = _step_drain(s, t, cycle)
+    _step_closed(s, closed, closed_job, describe)
+    s.used += describe
+    if s.free_at == cycle:
+        s.used -= 1
+        s.free_at, s.free_next = s.free_next, -1
+    dropped = _step_queue(s, taken)
+    s.credits += dropped + taken - s.sent
+    s.z3, s.z3_entry = s.z2, s.z2_entry
+    s.z2, s.z2_entry = s.z1, s.z1_entry
+    s.z1, s.z1_entry = s.sent, s.sent_entry
+    _step_decompressor(s, t, cycle, ready, bounds, blocks, kind, live, spared)
+    return int(activity)
+
+
+@_compiled
+def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> int:
+    """Collector; return the cycle of the job's end if its last trailer goes out now, else -1."""
+    count = len(clusters)
+    if g.state == _C_CHOOSE:
+        for offset in range(1, count + 1):
+            n = (g.chosen + offset) % count
+            if clusters[n].pending > 0 and clusters[n].pending_0 == g.current % 4:
+                g.chosen, g.word, g.state = n, 0, _C_HEADER
+                break
+    elif g.state == _C_HEADER:
+        g.state = _C_WORDS
+    elif g.state == _C_WORDS:
+        g.word += 1
+        if g.word == t.words_per_block:
+            g.state = _C_TRAILER
+    else:
+        g.state = _C_CHOOSE
+        s = clusters[g.chosen]
+        s.pending -= 1
+        s.pending_0 = s.pending_1
+        if s.free_at > cycle:
+            s.free_next = cycle + 1 + g.chosen
+        else:
+            s.free_at = cycle + 1 + g.chosen
+        g.fetched += 1
+        end = cycle + count + t.collect_tail
+        # Two cycles through the egress queue.
+        g.last_out = end + 2
+        if g.fetched == totals[g.current]:
+            g.fetched = 0
+            g.current += 1
+            return int(end)
+    return -1
+
+
+@_compiled
+def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
+    """Packet reader; return the packet that is committed in this cycle, or -1."""
+    if g.commit_at == cycle:
+        committed = g.packet
+        g.packet += 1
+        g.commit_at = -1
+        # Header in the next cycle, check from the one after.
+        g.check_from = cycle + 2
+        return int(committed)
+    if g.commit_at < 0 and g.packet < len(kinds) and cycle >= g.check_from:
+        kind = kinds[g.packet]
+        free = (
+            (kind == _ACTIVATIONS and g.activations_free == 1)
+            or (kind == _PASS and g.weights_free == 1)
+            or (kind == _END and g.idle == 1)
+            or kind == _OTHER
+        )
+        if free:
+            g.commit_at = cycle + lengths[g.packet] + 3
+    return -1
+
+
+@_compiled
+def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, collected: int) -> None:
+    """Scheduler: flags from the counts as they were, then the counts."""
+    most, fits = 0, 1
+    for n in range(len(clusters)):
+        most = max(most, clusters[n].waiting)
+        if clusters[n].waiting > g.in_pass:
+            fits = 0
+    g.activations_free = 1 if most < 2 and g.uncollected < t.max_jobs else 0
+    g.weights_free = fits
+    g.idle = 1 if most == 0 and g.uncollected == 0 else 0
+    for n in range(len(clusters)):
+        clusters[n].waiting += issue - clusters[n].done
+    if next_pass == 1:
+        g.in_pass = 0
+    elif issue == 1 and g.in_pass != 3:
+        g.in_pass += 1
+    g.uncollected += issue - collected
+
+
+@_compiled
+def run_layer(
+    clusters: Any,
+    g: Any,
+    t: Any,
+    kinds: Any,
+    lengths: Any,
+    job_pass: Any,
+    job_tile: Any,
+    totals: Any,
+    bounds: Any,
+    blocks: Any,
+    kind: Any,
+    live: Any,
+    spared: Any,
+    trace: Any,
+    limit: int,
+) -> int:
+    """Run one layer from its first word on; return the cycle of END, or -1 past ``limit`` cycles.
+
+    Parameters
+    ----------
+    clusters, g, t : record arrays of ``CLUSTER`` (C), ``CONTROL`` and ``TIMING`` (one each)
+    kinds, lengths : ndarray of int64, shape (packets,)
+        ``PACKET_KINDS`` and payload cycles of every packet.
+    job_pass, job_tile, totals : ndarray of int64, shape (jobs,)
+        Pass and row of ``live`` of every job, and its blocks.
+    bounds, blocks : ndarray of int64, shape (passes, C, 2) and (passes, C)
+        Records and blocks of every cluster.
+    kind : ndarray of int64, shape (records,)
+        0 escape, 1 vector, 2 vector that ends its block.
+    live, spared : ndarray of int64, shape (tiles, records)
+        Beats to do and beats left out.
+    trace : ndarray of uint8, shape (C, cycles)
+        Filled with activities as far as it reaches.
+    """
+    count, jobs = len(clusters), len(job_pass)
+    run_at = np.full(jobs + 1, -1, np.int64)
+    ended = np.full(jobs + 1, -1, np.int64)
+    collected_jobs, ending = 0, 0
+    g.check_from = 3
+    for cycle in range(limit):
+        collected = 0
+        if collected_jobs < ending and ended[collected_jobs] == cycle:
+            collected = 1
+            collected_jobs += 1
+        g.compute_cycles += 1 if g.uncollected != 0 else 0
+
+        committed = _step_reader(g, kinds, lengths, cycle)
+        issue = 1 if committed >= 0 and kinds[committed] == _ACTIVATIONS else 0
+        if committed >= 0 and kinds[committed] == _END:
+            return cycle
+        next_pass = 1 if committed >= 0 and kinds[committed] == _PASS else 0
+        if issue == 1:
+            run_at[g.issued] = cycle + 2
+            g.issued += 1
+        _step_scheduler(g, clusters, t, issue, next_pass, collected)
+        end = _step_collector(g, clusters, t, cycle, totals)
+        if end >= 0:
+            ended[ending] = end
+            ending += 1
+
+        for n in range(count):
+            s = clusters[n]
+            if s.ready_at == cycle:
+                if s.pending == 0:
+                    s.pending_0 = s.ready_job
+                else:
+                    s.pending_1 = s.ready_job
+                s.pending += 1
+                s.ready_at, s.ready_job, s.ready_next = s.ready_next, s.ready_next_job, -1
+            job = min(s.jobs, jobs - 1)
+            one, row = job_pass[job], job_tile[job]
+            activity = _step_cluster(s, t, cycle, bounds[one, n], blocks[one, n], kind, live[row], spared[row])
+            if s.runs < jobs and run_at[s.runs] >= 0 and run_at[s.runs] + n == cycle:
+                s.runs += 1
+            if cycle < trace.shape[1]:
+                trace[n, cycle] = activity
+    return -1

@@ -1,0 +1,266 @@
+"""The cycle model: what the RTL's own counters will say, without simulating it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.cycle_kernel import ACTIVITIES, CLUSTER, CONTROL, TIMING, run_layer
+from hw.cluster import Cluster
+from hw.collector import Collector
+from hw.column import Column
+from hw.drain_station import DrainStation
+from hw.record_reader import RecordReader
+from hw.scheduler import Scheduler
+from hw.split_adder import SplitAdder
+from spec.arch import ArchConfig
+from spec.direction import Direction
+from spec.packet import SYNC_BYTES, Opcode, Packet, read_packets
+from sw.job import tile_count
+from sw.layer import QuantizedLayer
+from sw.pack import pack
+from sw.unpack import PackedLayer, PackedPass, unpack
+
+__all__ = ["ACTIVITIES", "CycleCount", "dense_cycles", "layer_cycles", "timeline"]
+
+Ints = NDArray[np.int64]
+
+_LIMIT: Final = 1 << 40
+
+
+@dataclass(frozen=True)
+class CycleCount:
+    """Counters of one layer, as in ``spec.packet.COUNTERS``.
+
+    ``compute_cycles``: cycles in which a job is under way. ``load_cycles``: cycles in which the input
+    stream moved a word. ``cycles``: first word in to last psum out. ``beats`` and ``skipped_beats``:
+    multiplied and spared, over all clusters.
+    """
+
+    compute_cycles: int
+    load_cycles: int
+    cycles: int
+    beats: int
+    skipped_beats: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Program:
+    """A layer as the kernel takes it; see ``run_layer``."""
+
+    kinds: Ints
+    lengths: Ints
+    words: int
+    job_pass: Ints
+    job_tile: Ints
+    totals: Ints
+    bounds: Ints
+    blocks: Ints
+    kind: Ints
+    live: Ints
+    spared: Ints
+
+
+def layer_cycles(
+    layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None = None
+) -> CycleCount:
+    """Return the cycles of ``layer`` on ``tokens`` columns.
+
+    Exact for an input that offers a word in every cycle and an output that always accepts.
+
+    Parameters
+    ----------
+    layer : PackedLayer
+        Packed for ``arch``.
+    tokens : int
+        Columns N; at least 1.
+    activations : ndarray of int, shape (K, N), optional
+        Zero-skipping is counted for these; without them no activation is taken to be 0.
+    """
+    return _run(_program(layer, arch, tokens, activations), arch, np.zeros((arch.clusters, 0), np.uint8))
+
+
+def timeline(
+    layer: PackedLayer,
+    arch: ArchConfig,
+    tokens: int,
+    activations: NDArray[Any] | None = None,
+    cycles: int | None = None,
+) -> NDArray[np.uint8]:
+    """Return what every cluster does in each of the first ``cycles`` cycles, or in all of them.
+
+    Returns
+    -------
+    ndarray of uint8, shape (C, cycles)
+        Indices into ``ACTIVITIES``; cycle 0 is the one of the layer's first word.
+    """
+    program = _program(layer, arch, tokens, activations)
+    if cycles is None:
+        cycles = _run(program, arch, np.zeros((arch.clusters, 0), np.uint8)).cycles
+    trace = np.zeros((arch.clusters, cycles), np.uint8)
+    _run(program, arch, trace)
+    return trace
+
+
+def dense_cycles(layer: PackedLayer, arch: ArchConfig, tokens: int) -> CycleCount:
+    """Return the cycles of the same matrix with every weight kept, on the same architecture."""
+    return _dense_cycles(layer.rows, layer.cols, layer.direction, arch, tokens)
+
+
+@lru_cache(maxsize=256)
+def _dense_cycles(rows: int, cols: int, direction: Direction, arch: ArchConfig, tokens: int) -> CycleCount:
+    size = rows if direction is Direction.VERTICAL else cols
+    dense = QuantizedLayer(
+        name="dense",
+        weights=np.ones((rows, cols), np.int8),
+        mask=np.ones((rows, cols), np.bool_),
+        direction=direction,
+        order=np.arange(size),
+        scales=np.ones(rows, np.float32),
+    )
+    return layer_cycles(unpack(pack([dense], arch)).layers[0], arch, tokens)
+
+
+def _timing(arch: ArchConfig) -> Any:
+    """Constants of the pipeline, taken from the components that set them."""
+    timing = np.zeros(1, TIMING).view(np.recarray)
+    timing.start = RecordReader.START_LATENCY
+    # Select register, wait for the captured row, chain, then the output buffer's two registers.
+    timing.drain_tail = 1 + Column.drain_cycle(arch) + arch.tokens + DrainStation.LATENCY + 2
+    timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
+    timing.words_per_block = arch.words_per_block
+    timing.queue_depth = arch.queue_depth
+    timing.rows = arch.groups
+    timing.row_cycles = arch.lanes * arch.tokens + 1
+    timing.max_jobs = Scheduler.MAX_JOBS
+    assert Collector.cycles(arch) == arch.words_per_block + 3
+    return timing
+
+
+def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> CycleCount:
+    clusters = np.zeros(arch.clusters, CLUSTER).view(np.recarray)
+    clusters.credits = arch.queue_depth
+    clusters.opens = 1
+    clusters.ready_at = clusters.ready_next = clusters.free_at = clusters.free_next = -1
+    control = np.zeros(1, CONTROL).view(np.recarray)
+    control.commit_at = -1
+    run_layer(
+        clusters,
+        control[0],
+        _timing(arch)[0],
+        program.kinds,
+        program.lengths,
+        program.job_pass,
+        program.job_tile,
+        program.totals,
+        program.bounds,
+        program.blocks,
+        program.kind,
+        program.live,
+        program.spared,
+        trace,
+        _LIMIT,
+    )
+    return CycleCount(
+        compute_cycles=int(control.compute_cycles[0]),
+        load_cycles=program.words,
+        cycles=int(control.last_out[0]) + 1,
+        beats=int(clusters.beats.sum()),
+        skipped_beats=int(clusters.skipped.sum()),
+    )
+
+
+def _program(
+    layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None
+) -> _Program:
+    """Flatten a layer's packets, jobs and records."""
+    tiles = tile_count(tokens, arch)
+    word_bytes = arch.stream_width // 8
+    kinds: list[int] = []
+    lengths: list[int] = []
+    words = 0
+
+    def add(data: bytes) -> None:
+        nonlocal words
+        for packet in read_packets(data, word_bytes):
+            kinds.append({Opcode.PASS: 1, Opcode.ACTIVATIONS: 2, Opcode.END: 3}.get(Opcode(packet.header.opcode), 0))
+            lengths.append(_payload_cycles(packet, word_bytes))
+            words += packet.words
+
+    add(layer.head)
+    for one in layer.passes:
+        add(one.data)
+        inputs = min(layer.cols - one.chunk * layer.schedule.chunk_inputs, layer.schedule.chunk_inputs)
+        length = -(-inputs // arch.lanes) * arch.words_per_input_word
+        kinds += [2] * tiles
+        lengths += [length] * tiles
+        words += (length + 3) * tiles
+    add(layer.tail)
+
+    records = [stream for one in layer.passes for stream in one.clusters]
+    stops = np.cumsum([len(stream.bitmap) for stream in records])
+    starts = stops - [len(stream.bitmap) for stream in records]
+    shape = (len(layer.passes), arch.clusters)
+    blocks = np.array([len(stream.parts) for stream in records], np.int64).reshape(shape)
+    bitmap = np.concatenate([stream.bitmap for stream in records])
+    end = np.concatenate([stream.end for stream in records])
+    kept = np.bitwise_count(bitmap).astype(np.int64)
+    live = _live_beats(layer, arch, tokens, activations, kept)
+    return _Program(
+        kinds=np.array(kinds, np.int64),
+        lengths=np.array(lengths, np.int64),
+        words=words,
+        job_pass=np.repeat(np.arange(len(layer.passes)), tiles),
+        job_tile=np.tile(np.arange(tiles) % len(live), len(layer.passes)),
+        totals=np.repeat(blocks.sum(axis=1), tiles),
+        bounds=np.stack([starts.reshape(shape), stops.reshape(shape)], axis=-1).astype(np.int64),
+        blocks=blocks,
+        kind=np.where(end != 0, 2, np.where(bitmap != 0, 1, 0)).astype(np.int64),
+        live=live,
+        spared=kept - live,
+    )
+
+
+def _payload_cycles(packet: Packet, word_bytes: int) -> int:
+    """Cycles of a payload: its words, and one more for each stuffed word except a first one.
+
+    The pair of a first word is taken apart while the reader still checks the header.
+    """
+    stuffed = packet.words - packet.header.length - 3
+    first = packet.payload[:word_bytes] == SYNC_BYTES * (word_bytes // len(SYNC_BYTES))
+    return packet.header.length + stuffed - (1 if first else 0)
+
+
+def _live_beats(
+    layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None, kept: Ints
+) -> Ints:
+    """Beats of every record with some non-zero activation, shape (tiles, records); one row without any."""
+    if activations is None:
+        return kept[None, :]
+    if layer.direction is Direction.HORIZONTAL:
+        activations = activations[layer.order]
+    tiles = tile_count(tokens, arch)
+    padded = np.zeros((layer.cols, tiles * arch.tokens), np.bool_)
+    padded[:, :tokens] = activations[:, :tokens] != 0
+    found = padded.reshape(layer.cols, tiles, arch.tokens).any(axis=-1).T
+    return np.concatenate(
+        [_pass_beats(one, found, layer, arch) for one in layer.passes], axis=1
+    )
+
+
+def _pass_beats(one: PackedPass, found: NDArray[np.bool_], layer: PackedLayer, arch: ArchConfig) -> Ints:
+    """Live beats of the records of one pass, from the inputs ``found`` non-zero in each tile."""
+    size = layer.schedule.chunk_inputs
+    bitmap = np.concatenate([stream.bitmap for stream in one.clusters])
+    position = np.concatenate([stream.position for stream in one.clusters])
+    inputs = found[:, one.chunk * size : (one.chunk + 1) * size]
+    width = -(-inputs.shape[1] // arch.segment) * arch.segment
+    inputs = np.pad(inputs, ((0, 0), (0, width - inputs.shape[1])))
+    place = np.minimum(position, width - 1)
+    if layer.direction is Direction.VERTICAL:
+        return np.where(inputs[:, place], np.bitwise_count(bitmap), 0).astype(np.int64)
+    groups = inputs.reshape(len(inputs), -1, arch.groups, arch.lanes).any(axis=-1)
+    masks = (groups * (1 << np.arange(arch.groups))).sum(axis=-1)
+    return np.bitwise_count(masks[:, place // arch.segment] & bitmap).astype(np.int64)
