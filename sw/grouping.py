@@ -1,0 +1,165 @@
+"""Grouping: the order of outputs or inputs that lets important weights fall into the same groups.
+
+The items (outputs if vertical, inputs if horizontal) are put into groups of L, the groups into segments
+of B/L, with one method for both: pair what gains most together, pair the pairs, and so on, then swap
+members between sets as long as that gains. What a set gains is Σ over the other axis of
+max(0, Σ values of its members − price): what the pruner keeps of it.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spec.arch import ArchConfig
+from spec.direction import Direction
+
+__all__ = ["group_order", "pair_greedily"]
+
+_SWEEPS = 4
+
+
+def group_order(
+    score: NDArray[np.float32],
+    *,
+    kept: int,
+    direction: Direction,
+    arch: ArchConfig,
+    price: float = 0.5,
+) -> NDArray[np.int64]:
+    """Return the grouped order of outputs (vertical) or inputs (horizontal).
+
+    Items that do not fill a segment are the weakest; they come last.
+
+    Parameters
+    ----------
+    score : array, shape (M, K)
+        Importance of every weight.
+    kept : int
+        Weights that will be kept; sets the price of a group.
+    direction : Direction
+    arch : ArchConfig
+        Uses ``lanes`` and ``segment``.
+    price : float
+        Price of a record (μ) in prices of a group (λ), as metadata budgets of 0.6 to 0.9 bits have it.
+
+    Returns
+    -------
+    array of int64, shape (M,) or (K,)
+        Original index of each grouped index.
+    """
+    items = score if direction is Direction.VERTICAL else score.T
+    count, lanes = len(items), arch.lanes
+    ranked = np.argsort(-items.sum(axis=1, dtype=np.float64), kind="stable")
+    whole = count - count % arch.segment
+    heads, tail = np.sort(ranked[:whole]), ranked[whole:]
+    if whole == 0:
+        return tail.astype(np.int64)
+    values = torch.from_numpy(np.ascontiguousarray(items[heads], dtype=np.float32))
+    density = kept / max(score.size, 1)
+    groups = torch.arange(whole).view(-1, 1)
+    if lanes > 1:
+        groups = _gather_sets(values, lanes, density)
+    sums = values[groups].sum(dim=1)
+    threshold = _group_price(sums, density)
+    if arch.groups > 1:
+        surplus = torch.relu(sums - threshold)
+        sets = _join_pairs(surplus, arch.groups)
+        sets = _refine_sets(surplus, sets, threshold * price)
+        groups = groups[sets.flatten()]
+    order: NDArray[np.int64] = np.concatenate([heads[groups.flatten().numpy()], tail]).astype(np.int64)
+    return order
+
+
+def pair_greedily(gains: torch.Tensor) -> list[tuple[int, int]]:
+    """Return disjoint pairs (low, high), largest gain first taken, equal gains by index.
+
+    Items that are each other's best partner are what the greedy order would pair in any case, so
+    whole rounds of them are taken at once. Pairs of -inf are left apart.
+
+    Parameters
+    ----------
+    gains : Tensor, shape (items, items)
+        Symmetric; the diagonal is ignored.
+    """
+    left = torch.arange(len(gains))
+    table = gains.clone().fill_diagonal_(-torch.inf)
+    pairs: list[tuple[int, int]] = []
+    while len(left) > 1:
+        value, best = table.max(dim=1)
+        here = torch.arange(len(left))
+        mutual = (best[best] == here) & (here < best) & (value > -torch.inf)
+        low = here[mutual]
+        if len(low) == 0:
+            break
+        high = best[low]
+        pairs += zip(left[low].tolist(), left[high].tolist(), strict=True)
+        rest = torch.ones(len(left), dtype=torch.bool)
+        rest[low] = rest[high] = False
+        left, table = left[rest], table[rest][:, rest]
+    return pairs
+
+
+def _group_price(sums: torch.Tensor, density: float) -> float:
+    """Return the score of the weakest group kept at ``density``, were there no price on records."""
+    flat = sums.flatten()
+    kept = min(max(round(flat.numel() * density), 1), flat.numel())
+    return float(flat.kthvalue(flat.numel() - kept + 1).values)
+
+
+def _gather_sets(values: torch.Tensor, members: int, density: float) -> torch.Tensor:
+    sets = _join_pairs(_clip(values, density), members)
+    for _ in range(2):
+        sets = _refine_sets(values, sets, _group_price(values[sets].sum(dim=1), density))
+    return sets
+
+
+def _clip(values: torch.Tensor, density: float) -> torch.Tensor:
+    """Return the part of every value above the price of a single weight: what sets have in common."""
+    return torch.relu(values - _group_price(values, density))
+
+
+def _join_pairs(values: torch.Tensor, members: int) -> torch.Tensor:
+    """Return sets of ``members`` items, pairing sets of similar support, then those, and so on."""
+    sets = torch.arange(len(values)).view(-1, 1)
+    while sets.shape[1] < members:
+        summed = values[sets].sum(dim=1)
+        shape = summed.sqrt()
+        gains = shape @ shape.T
+        gains = torch.maximum(gains, gains.T)
+        pairs = torch.tensor(pair_greedily(gains))
+        sets = torch.cat([sets[pairs[:, 0]], sets[pairs[:, 1]]], dim=1)
+    return sets
+
+
+def _refine_sets(values: torch.Tensor, sets: torch.Tensor, price: float) -> torch.Tensor:
+    """Return sets improved by swaps: each sweep lets every set offer one member."""
+    if len(sets) < 2:
+        return sets
+    sets, members, idle = sets.clone(), sets.shape[1], 0
+    for sweep in range(_SWEEPS):
+        slot = sweep % members
+        offered = values[sets[:, slot]]
+        rest = values[sets].sum(dim=1) - offered
+        gains = _join_gains(offered, rest, price)
+        now = gains.diagonal()
+        swaps = gains + gains.T - now[:, None] - now[None, :]
+        # A gain below rounding is none, and would swap back and forth.
+        swaps[swaps <= 1e-5 * now.abs().max()] = -torch.inf
+        pairs = pair_greedily(swaps)
+        if pairs:
+            low, high = torch.tensor(pairs).T
+            sets[low, slot], sets[high, slot] = sets[high, slot].clone(), sets[low, slot].clone()
+        idle = 0 if pairs else idle + 1
+        if idle == members:
+            break
+    return sets
+
+
+def _join_gains(offered: torch.Tensor, rest: torch.Tensor, price: float) -> torch.Tensor:
+    """Return what each offered item would gain in each rest, shape (items, rests).
+
+    Σ max(0, x) is half of Σ x + Σ |x|, and Σ |item − (price − rest)| is a distance torch computes fast.
+    """
+    features = offered.shape[1]
+    linear = offered.sum(dim=1)[:, None] + rest.sum(dim=1)[None, :] - features * price
+    return (linear + torch.cdist(offered, price - rest, p=1.0)) / 2

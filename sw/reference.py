@@ -1,0 +1,218 @@
+"""The accelerator in NumPy: executes a stream packet by packet, sharing no decoder with ``sw.unpack``."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec.arch import ArchConfig
+from spec.direction import Direction
+from spec.errors import FormatError
+from spec.layout import Layout
+from spec.numbers import signed_range
+from spec.packet import (
+    HOST_ONLY,
+    Header,
+    Opcode,
+    Packet,
+    descriptor_layout,
+    frame_answer,
+    length_limit,
+    read_packets,
+)
+from spec.record import decode_record
+
+__all__ = ["execute"]
+
+
+@dataclass
+class _Bank:
+    """The weights of one cluster and pass, as its three memories hold them, and what they decode to.
+
+    ``part``, ``group`` (row group or group of inputs), ``position``: one entry per beat of ``weights``.
+    """
+
+    blocks: list[dict[str, int]] = field(default_factory=list)
+    records: bytes = b""
+    part: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    group: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    position: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    weights: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 1), np.int64))
+
+
+def execute(stream: bytes, arch: ArchConfig) -> bytes:
+    """Return the PSUMS answers to the jobs in ``stream``, cluster by cluster; DONE is not among them.
+
+    Raises
+    ------
+    FormatError
+        If the stream is damaged, out of sequence, or exceeds a memory, or a psum overflows.
+    """
+    machine = _Machine(arch)
+    for packet in read_packets(stream, arch.stream_width // 8):
+        machine.step(packet)
+    return b"".join(machine.answers)
+
+
+class _Machine:
+    """State between packets."""
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch = arch
+        self.answers: list[bytes] = []
+        self.direction: Direction | None = None
+        self.tag = 0
+        self.banks: list[_Bank] | None = None
+
+    def step(self, packet: Packet) -> None:
+        """Execute one packet."""
+        header, arch = packet.header, self.arch
+        if HOST_ONLY <= header.opcode < 0x80:
+            return
+        if header.length > length_limit(header.opcode, arch):
+            raise FormatError(f"opcode {header.opcode:#04x} with {header.length} words exceeds its memory")
+        if header.opcode == Opcode.BEGIN:
+            if header.argument != arch.fingerprint:
+                raise FormatError("the stream was packed for another architecture")
+            self.direction, self.tag, self.banks = Direction(header.cluster & 1), header.tag, None
+        elif self.direction is None:
+            raise FormatError(f"opcode {header.opcode:#04x} comes before BEGIN")
+        elif header.opcode == Opcode.PASS:
+            self.banks = [_Bank() for _ in range(arch.clusters)]
+        elif header.opcode == Opcode.END:
+            self.direction, self.banks = None, None
+        elif self.banks is None:
+            raise FormatError(f"opcode {header.opcode:#04x} comes before PASS")
+        elif header.opcode == Opcode.ACTIVATIONS:
+            self._multiply(_activations(packet.payload, arch), self.direction, self.banks)
+        elif header.cluster >= arch.clusters:
+            raise FormatError(f"there is no cluster {header.cluster}")
+        else:
+            self._load(packet, self.banks[header.cluster])
+
+    def _load(self, packet: Packet, bank: _Bank) -> None:
+        size = self.arch.stream_width // 8
+        match packet.header.opcode:
+            case Opcode.BLOCKS:
+                layout = descriptor_layout(self.arch)
+                words = [packet.payload[at : at + size] for at in range(0, len(packet.payload), size)]
+                bank.blocks = [layout.decode(int.from_bytes(word, "little")) for word in words]
+            case Opcode.RECORDS:
+                bank.records = packet.payload
+            case Opcode.VALUES:
+                _walk(bank, self.arch)
+                bank.weights = _weights(packet.payload, len(bank.part), self.arch)
+            case _:
+                raise FormatError(f"opcode {packet.header.opcode:#04x} is unknown")
+
+    def _multiply(self, inputs: NDArray[np.int64], direction: Direction, banks: list[_Bank]) -> None:
+        """Run one job: all parts of all clusters on one tile."""
+        slots: dict[int, tuple[NDArray[np.int64], int]] = {}
+        for cluster, bank in enumerate(banks):
+            for part, psums in enumerate(_psums(bank, inputs, direction, self.arch)):
+                block = bank.blocks[part]
+                if block["split"]:
+                    summed, left = slots.pop(block["slot"], (np.zeros_like(psums), block["others"] + 1))
+                    psums, left = summed + psums, left - 1
+                    if left:
+                        slots[block["slot"]] = psums, left
+                        continue
+                self._answer(psums, cluster, part)
+        if slots:
+            raise FormatError(f"slot {min(slots)} waits for parts that no cluster has")
+
+    def _answer(self, psums: NDArray[np.int64], cluster: int, part: int) -> None:
+        arch = self.arch
+        low, high = signed_range(arch.psum_width)
+        if int(psums.min()) < low or int(psums.max()) > high:
+            raise FormatError(f"a psum of cluster {cluster} overflows {arch.psum_width} bits")
+        payload = psums.astype("<i4").tobytes()
+        payload += bytes(-len(payload) % (arch.stream_width // 8))
+        header = Header(Opcode.PSUMS, arch.words_per_block, cluster, part, self.tag)
+        self.answers.append(frame_answer(header, payload, arch.stream_width // 8))
+
+
+def _walk(bank: _Bank, arch: ArchConfig) -> None:
+    """Walk the records of a bank from vector to vector, as the decompressor does."""
+    parts, groups, positions = [], [], []
+    width, offset = arch.record_width, 0
+    for part, block in enumerate(bank.blocks):
+        following, ended = block["start"], False
+        while not ended:
+            if offset + width > len(bank.records) * 8:
+                raise FormatError("the records end before their last block")
+            piece = int.from_bytes(bank.records[offset // 8 : offset // 8 + 5], "little")
+            record = decode_record(piece >> offset % 8 & ((1 << width) - 1), arch)
+            offset += width
+            if record.is_escape:
+                following += (record.advance + 1) << arch.advance_width
+                continue
+            position = following + record.advance
+            following, ended = position + 1, record.end
+            for group in range(arch.groups):
+                if record.bitmap >> group & 1:
+                    parts.append(part)
+                    groups.append(group)
+                    positions.append(position)
+    bank.part, bank.group = np.array(parts, np.int64), np.array(groups, np.int64)
+    bank.position = np.array(positions, np.int64)
+
+
+def _bits(data: bytes, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Fields of ``shape[-1]`` bits as signed numbers, shape ``shape[:-1]``."""
+    size = int(np.prod(shape))
+    if size > len(data) * 8:
+        raise FormatError(f"a payload of {len(data) * 8} bits lacks some of its {size} bits")
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[:size].reshape(shape)
+    place = 1 << np.arange(shape[-1], dtype=np.int64)
+    place[-1] = -place[-1]
+    return np.asarray(bits @ place, np.int64)
+
+
+def _weights(payload: bytes, beats: int, arch: ArchConfig) -> NDArray[np.int64]:
+    """Value memory as beats x lanes."""
+    return _bits(payload, (beats, arch.lanes, arch.weight_width))
+
+
+def _activations(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:
+    """An activation buffer as inputs x tokens."""
+    layout = Layout("token column", (("inputs", arch.lanes * arch.activation_width),))
+    per_word, parts = arch.tokens_per_word, arch.words_per_input_word
+    words = len(payload) * 8 // arch.stream_width // parts
+    raw = np.frombuffer(payload, np.uint8)
+    bits = np.unpackbits(raw, bitorder="little").reshape(words, parts, arch.stream_width)
+    columns = bits[:, :, : per_word * layout.width]
+    if bits[:, :, per_word * layout.width :].any():
+        raise FormatError("unused bits of an activation word must be 0")
+    fields = columns.reshape(words, parts * per_word, arch.lanes, arch.activation_width)
+    place = 1 << np.arange(arch.activation_width, dtype=np.int64)
+    place[-1] = -place[-1]
+    numbers = (fields @ place)[:, : arch.tokens]
+    return np.asarray(numbers.transpose(0, 2, 1).reshape(words * arch.lanes, arch.tokens), np.int64)
+
+
+def _psums(
+    bank: _Bank, inputs: NDArray[np.int64], direction: Direction, arch: ArchConfig
+) -> NDArray[np.int64]:
+    """Multiply every beat and add it up: parts x B x T, the outputs of a block in order."""
+    lanes, size = arch.lanes, arch.segment
+    shape = (len(bank.blocks), size, arch.tokens)
+    if not len(bank.part):
+        return np.zeros(shape, np.int64)
+    if direction is Direction.VERTICAL:
+        if int(bank.position.max()) >= len(inputs):
+            raise FormatError("a vector reads beyond the activations")
+        products = bank.weights[:, :, None] * inputs[bank.position][:, None, :]
+        row = bank.part * arch.groups + bank.group
+    else:
+        first = bank.position // size * size + bank.group * lanes
+        if int(first.max()) >= len(inputs):
+            raise FormatError("a vector reads beyond the activations")
+        products = np.einsum("bl,blt->bt", bank.weights, inputs[first[:, None] + np.arange(lanes)])[:, None]
+        row = bank.part * size + bank.position % size
+    order = np.argsort(row, kind="stable")
+    rows, starts = np.unique(row[order], return_index=True)
+    height = products.shape[1]
+    sums = np.zeros((len(bank.blocks) * size // height, height, arch.tokens), np.int64)
+    sums[rows] = np.add.reduceat(products[order], starts, axis=0)
+    return sums.reshape(shape)

@@ -1,0 +1,298 @@
+"""The offline schedule: inputs to chunks, blocks to passes, blocks and their parts to clusters."""
+
+from dataclasses import dataclass, field
+from heapq import heappop, heappush, heapreplace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+from spec.schedule import BlockPart, Pass, Schedule
+
+__all__ = ["schedule_layer"]
+
+_EXTRA_PASSES = 4
+"""Numbers of passes tried above the lower bound before passes that do not fit are halved."""
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Positions ``start`` to ``stop`` - 1 of a block."""
+
+    block: int
+    start: int
+    stop: int
+
+
+class _Costs:
+    """Beats and records of any span of any block of one chunk, from cumulative sums."""
+
+    def __init__(self, groups: NDArray[np.bool_], arch: ArchConfig) -> None:
+        self.positions = groups.shape[1]
+        self.arch = arch
+        beats = groups.sum(axis=-1, dtype=np.int64)
+        kept = beats > 0
+        place = np.arange(self.positions)
+        last = np.maximum.accumulate(np.where(kept, place, -1), axis=1)
+        gap = place - 1 - np.pad(last[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+        records = np.where(kept, 1 + self._escapes(gap), 0)
+        start = ((0, 0), (1, 0))
+        self.beats_before = np.pad(beats.cumsum(axis=1), start)
+        self.records_before = np.pad(records.cumsum(axis=1), start)
+        following = np.minimum.accumulate(np.where(kept, place, self.positions)[:, ::-1], axis=1)
+        self.next_vector = np.pad(following[:, ::-1], ((0, 0), (0, 1)), constant_values=self.positions)
+
+    def _escapes(self, gap: NDArray[np.int64]) -> NDArray[np.int64]:
+        width = self.arch.advance_width
+        return -(-(gap >> width) >> width)
+
+    def whole(self) -> list[_Span]:
+        """Every block, uncut."""
+        return [_Span(block, 0, self.positions) for block in range(len(self.beats_before))]
+
+    def beats(self, span: _Span) -> int:
+        """Beats of ``span``."""
+        row = self.beats_before[span.block]
+        return int(row[span.stop] - row[span.start])
+
+    def records(self, span: _Span) -> int:
+        """Records of ``span`` when ``next`` starts at its first position."""
+        first = int(self.next_vector[span.block, span.start])
+        if first >= span.stop:
+            return 1
+        row, width = self.records_before[span.block], self.arch.advance_width
+        escapes = -(-((first - span.start) >> width) >> width)
+        return int(row[span.stop] - row[first + 1]) + 1 + escapes
+
+    def cut(self, span: _Span, tail: int) -> tuple[_Span, _Span] | None:
+        """Cut off about ``tail`` beats at the end of ``span``; None if a piece would be empty."""
+        row = self.beats_before[span.block]
+        at = int(np.searchsorted(row, row[span.stop] - tail))
+        at = int(self.next_vector[span.block, at])
+        if not span.start < at < span.stop or row[at] == row[span.start] or row[at] == row[span.stop]:
+            return None
+        return _Span(span.block, span.start, at), _Span(span.block, at, span.stop)
+
+    def halve(self, span: _Span) -> tuple[_Span, _Span] | None:
+        """Cut ``span`` in two for two passes: by beats, else by positions; None if it is one position."""
+        halves = self.cut(span, self.beats(span) // 2)
+        if halves is None and span.stop - span.start > 1:
+            at = (span.start + span.stop) // 2
+            halves = _Span(span.block, span.start, at), _Span(span.block, at, span.stop)
+        return halves
+
+
+@dataclass
+class _Cluster:
+    """What one cluster holds in a pass; ``load`` is in cycles, stolen ones included."""
+
+    number: int
+    load: int = 0
+    beats: int = 0
+    spans: list[_Span] = field(default_factory=list)
+
+
+def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "layer") -> Schedule:
+    """Return the schedule of a layer whose kept groups are ``groups``.
+
+    Inputs are cut into equal chunks of at most ``arch.max_inputs``; blocks into as few passes as the
+    memories allow. Inside a pass the longest block goes to the least loaded cluster first, then tails
+    of blocks move from overloaded to underloaded clusters. A block that no pass can hold whole appears
+    in several passes of its chunk, at disjoint positions.
+
+    Parameters
+    ----------
+    groups : ndarray of bool, shape (blocks, positions, B / L)
+        In grouped order; positions as in ``spec.record``.
+    arch : ArchConfig
+    name : str
+        Names the layer in errors.
+
+    Raises
+    ------
+    ConfigError
+        If the layer cannot be held; names the parameter to raise.
+    """
+    blocks, positions, per_segment = groups.shape
+    if per_segment != arch.groups:
+        raise ConfigError(f"layer {name} has segments of {per_segment} groups, not {arch.groups}")
+    if not blocks or not positions:
+        raise ConfigError(f"layer {name} is empty")
+    chunks = -(-positions // arch.max_inputs)
+    chunk_inputs = -(-positions // (chunks * arch.segment)) * arch.segment
+    passes: list[Pass] = []
+    for chunk, start in enumerate(range(0, positions, chunk_inputs)):
+        costs = _Costs(groups[:, start : start + chunk_inputs], arch)
+        passes += [_number(chunk, filled) for filled in _passes(costs, arch, name)]
+    if passes[-1].chunk >= 1 << 16:
+        raise ConfigError(
+            f"layer {name} needs {passes[-1].chunk + 1} chunks of {chunk_inputs} inputs, more than 65536; "
+            f"raise `activation_depth`"
+        )
+    return Schedule(chunk_inputs, tuple(passes))
+
+
+def _passes(costs: _Costs, arch: ArchConfig, name: str) -> list[list[_Cluster]]:
+    """Clusters of every pass of one chunk."""
+    spans = [piece for span in costs.whole() for piece in _fitting(costs, span, arch)]
+    fewest = max(
+        1,
+        -(-sum(map(costs.beats, spans)) // (arch.clusters * arch.value_depth)),
+        -(-sum(map(costs.records, spans)) // (arch.clusters * _record_capacity(arch))),
+        -(-len(spans) // (arch.clusters * arch.block_depth)),
+    )
+    bins: list[list[_Span]] = []
+    for count in range(fewest, fewest + _EXTRA_PASSES):
+        bins = _distribute(costs, spans, min(count, len(spans)))
+        held: list[list[_Cluster]] = []
+        for spans_of_pass in bins:
+            clusters = _fill(costs, spans_of_pass, arch)
+            if clusters is None:
+                break
+            held.append(clusters)
+        else:
+            return held
+    done: list[list[_Cluster]] = []
+    waiting = bins[::-1]
+    while waiting:
+        spans = waiting.pop()
+        clusters = _fill(costs, spans, arch)
+        if clusters is not None:
+            done.append(clusters)
+            continue
+        halves = _distribute(costs, spans, 2) if len(spans) > 1 else None
+        if halves is None:
+            cut = costs.halve(spans[0])
+            if cut is None:
+                raise ConfigError(f"layer {name} has a segment that no pass holds; raise `value_depth`")
+            halves = [[piece] for piece in cut]
+        waiting += halves[::-1]
+    return done
+
+
+def _record_capacity(arch: ArchConfig) -> int:
+    """Records that one cluster holds in one pass."""
+    return arch.record_depth * arch.stream_width // arch.record_width
+
+
+def _fitting(costs: _Costs, span: _Span, arch: ArchConfig) -> list[_Span]:
+    """Cut ``span`` into pieces whose beats all clusters together hold."""
+    most = max(arch.clusters * (arch.value_depth - arch.groups), arch.value_depth)
+    pieces: list[_Span] = []
+    count = -(-costs.beats(span) // most)
+    for left in range(count, 1, -1):
+        cut = costs.cut(span, costs.beats(span) * (left - 1) // left)
+        if cut is None:
+            break
+        pieces.append(cut[0])
+        span = cut[1]
+    return [*pieces, span]
+
+
+def _distribute(costs: _Costs, spans: list[_Span], count: int) -> list[list[_Span]]:
+    """Spread ``spans`` over up to ``count`` bins of equal beats, no block twice in one bin."""
+    bins: list[list[_Span]] = [[] for _ in range(count)]
+    used: list[set[int]] = [set() for _ in range(count)]
+    heap = [(0, 0, number) for number in range(count)]
+    for span in sorted(spans, key=lambda span: (-costs.beats(span), span.block, span.start)):
+        skipped = []
+        while heap and span.block in used[heap[0][2]]:
+            skipped.append(heappop(heap))
+        if not heap:
+            heap.append((0, 0, len(bins)))
+            bins.append([])
+            used.append(set())
+        load, held, number = heap[0]
+        heapreplace(heap, (load + costs.beats(span), held + 1, number))
+        bins[number].append(span)
+        used[number].add(span.block)
+        for entry in skipped:
+            heappush(heap, entry)
+    return [spans_of_bin for spans_of_bin in bins if spans_of_bin]
+
+
+def _fill(costs: _Costs, spans: list[_Span], arch: ArchConfig) -> list[_Cluster] | None:
+    """Assign the blocks of one pass to clusters and balance them; None if they do not fit."""
+    clusters = [_Cluster(number) for number in range(arch.clusters)]
+    for span in sorted(spans, key=lambda span: (-costs.beats(span), span.block)):
+        free = [cluster for cluster in clusters if len(cluster.spans) < arch.block_depth]
+        if not free:
+            return None
+        best = min(free, key=lambda cluster: (cluster.load, cluster.number))
+        best.spans.append(span)
+        best.beats += costs.beats(span)
+        best.load += costs.beats(span) + arch.groups
+    _balance(costs, clusters, arch)
+    for cluster in clusters:
+        if cluster.beats > arch.value_depth:
+            return None
+        if sum(map(costs.records, cluster.spans)) > _record_capacity(arch):
+            return None
+    return clusters
+
+
+def _balance(costs: _Costs, clusters: list[_Cluster], arch: ArchConfig) -> None:
+    """Move tails of blocks from the most to the least loaded clusters while that pays."""
+    overhead = arch.groups
+    worth = 2 * overhead + 8
+    slots: set[int] = set()
+    closed: set[int] = set()
+    for _ in range(2 * arch.clusters):
+        givers = [cluster for cluster in clusters if cluster.number not in closed]
+        takers = [cluster for cluster in clusters if len(cluster.spans) < arch.block_depth]
+        if not givers or not takers:
+            return
+        giver = max(givers, key=lambda cluster: (cluster.load, -cluster.number))
+        taker = min(takers, key=lambda cluster: (cluster.load, cluster.number))
+        target = _target([cluster.load for cluster in clusters], overhead)
+        amount = min(giver.load - target, target - taker.load - overhead)
+        if amount <= (0 if giver.beats > arch.value_depth else worth):
+            return
+        held = {span.block for span in taker.spans}
+        allowed = [
+            span
+            for span in giver.spans
+            if span.block not in held and (span.block in slots or len(slots) < arch.split_slots)
+        ]
+        sizes = [(span.block in slots and costs.beats(span) > amount, costs.beats(span)) for span in allowed]
+        victim = allowed[sizes.index(max(sizes))] if allowed else None
+        cut = None if victim is None else costs.cut(victim, min(amount, costs.beats(victim) - 1))
+        if victim is None or cut is None:
+            closed.add(giver.number)
+            continue
+        slots.add(victim.block)
+        moved = costs.beats(cut[1])
+        giver.spans[giver.spans.index(victim)] = cut[0]
+        giver.beats -= moved
+        giver.load -= moved
+        taker.spans.append(cut[1])
+        taker.beats += moved
+        taker.load += moved + overhead
+
+
+def _target(loads: list[int], overhead: int) -> int:
+    """Mean load once every cluster below the mean has received one more part."""
+    total, count = sum(loads), len(loads)
+    below = sum(load < total // count for load in loads)
+    return (total + overhead * below) // count
+
+
+def _number(chunk: int, clusters: list[_Cluster]) -> Pass:
+    """Give split blocks their slots; split parts come first, so that slots fill early and together."""
+    parts: dict[int, int] = {}
+    for cluster in clusters:
+        for span in cluster.spans:
+            parts[span.block] = parts.get(span.block, 0) + 1
+    split = sorted(block for block, count in parts.items() if count > 1)
+    slots = {block: slot for slot, block in enumerate(split)}
+    return Pass(
+        chunk,
+        tuple(
+            tuple(
+                BlockPart(span.block, span.start, span.stop, slots.get(span.block, 0), parts[span.block])
+                for span in sorted(cluster.spans, key=lambda span: span.block not in slots)
+            )
+            for cluster in clusters
+        ),
+    )

@@ -1,0 +1,278 @@
+"""Packing and unpacking: exact round trips, and one clear error for every damaged file."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spec.arch import ArchConfig
+from spec.direction import Direction
+from spec.errors import ConfigError, FormatError
+from spec.packet import Header, Opcode, Packet, descriptor_layout, frame_packet, read_packets
+from spec.record import Record, advance_records, decode_record
+from sw.bits import pad_to_word
+from sw.layer import QuantizedLayer
+from sw.pack import pack
+from sw.unpack import PackedFile, PackedLayer, unpack
+from tests.small_layers import random_layer, small_archs, small_layers, stored_mask
+
+ARCH = ArchConfig(clusters=2, lanes=2, tokens=2, segment=8, activation_depth=8, value_depth=64, block_depth=4)
+
+
+def example(name: str = "layer", direction: Direction = Direction.VERTICAL) -> QuantizedLayer:
+    """A small layer of several chunks and passes."""
+    return random_layer(np.random.default_rng(12), ARCH, (13, 21), direction, 0.6, name=name)
+
+
+FILE = pack([example("first"), example("second", Direction.HORIZONTAL)], ARCH)
+
+
+def check_same(packed: PackedLayer, layer: QuantizedLayer, arch: ArchConfig) -> None:
+    """Assert that a layer came back as it went in."""
+    assert (packed.name, packed.direction) == (layer.name, layer.direction)
+    assert np.array_equal(packed.weights, layer.weights)
+    assert np.array_equal(packed.mask, stored_mask(layer, arch))
+    assert np.array_equal(packed.order, layer.order)
+    assert np.array_equal(packed.scales, layer.scales)
+    assert packed.kept == np.count_nonzero(packed.mask)
+
+
+@settings(max_examples=120, deadline=None)
+@given(arch=small_archs(), data=st.data())
+def test_packing_round_trips(arch: ArchConfig, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 2))
+    layers = [data.draw(small_layers(arch, f"layer {n}")) for n in range(count)]
+    packed = pack(layers, arch)
+    file = unpack(packed)
+    assert file.arch == arch and len(file.layers) == count
+    for one, layer in zip(file.layers, layers, strict=True):
+        check_same(one, layer, arch)
+    head = next(read_packets(packed, arch.stream_width // 8)).words * arch.stream_width
+    assert head + sum(one.bits for one in file.layers) == 8 * len(packed)
+    assert pack(layers, arch) == packed
+
+
+@settings(max_examples=40, deadline=None)
+@given(arch=small_archs(), data=st.data())
+def test_records_are_those_of_the_specification(arch: ArchConfig, data: st.DataObject) -> None:
+    layer = unpack(pack([data.draw(small_layers(arch))], arch)).layers[0]
+    records = 0
+    payloads = [
+        packet.payload
+        for one in layer.passes
+        for packet in read_packets(one.data, arch.stream_width // 8)
+        if packet.header.opcode == Opcode.RECORDS
+    ]
+    streams = [stream for one in layer.passes for stream in one.clusters if stream.parts]
+    for payload, stream in zip(payloads, streams, strict=True):
+        expected: list[Record] = []
+        part, following = 0, stream.parts[0].start
+        for position, bitmap, end in zip(stream.position, stream.bitmap, stream.end, strict=True):
+            if bitmap or end:
+                gap = int(position) - following
+                expected += advance_records(gap, int(bitmap), bool(end), arch)
+                following = int(position) + 1
+            if end and part + 1 < len(stream.parts):
+                part += 1
+                following = stream.parts[part].start
+        number = int.from_bytes(payload, "little")
+        for record in expected:
+            assert decode_record(number & ((1 << arch.record_width) - 1), arch) == record
+            number >>= arch.record_width
+        assert number == 0
+        records += len(expected)
+    assert records == layer.records
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 67), (67, 1), (37, 41), (16, 16)])
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("density", [0.0, 1.0])
+def test_odd_shapes_round_trip(shape: tuple[int, int], direction: Direction, density: float) -> None:
+    layer = random_layer(np.random.default_rng(1), ARCH, shape, direction, density, extreme=True)
+    check_same(unpack(pack([layer], ARCH)).layers[0], layer, ARCH)
+
+
+def test_every_flipped_byte_is_found() -> None:
+    rng = np.random.default_rng(13)
+    for offset in range(len(FILE)):
+        damaged = bytearray(FILE)
+        damaged[offset] ^= int(rng.integers(1, 256))
+        with pytest.raises(FormatError):
+            unpack(bytes(damaged))
+
+
+def test_every_truncation_is_found() -> None:
+    for length in range(len(FILE)):
+        with pytest.raises(FormatError):
+            unpack(FILE[:length])
+    with pytest.raises(FormatError):
+        unpack(FILE + FILE[:8])
+
+
+@given(data=st.binary(max_size=400), keep=st.integers(0, 400))
+def test_random_bytes_are_refused(data: bytes, keep: int) -> None:
+    with pytest.raises(FormatError):
+        unpack(FILE[:keep] + data)
+
+
+def reframe(packets: list[Packet]) -> bytes:
+    """A stream of ``packets`` with lengths and checksums made right again."""
+    framed = []
+    for packet in packets:
+        payload = pad_to_word(packet.payload, 8)
+        header = Header(**{**vars(packet.header), "length": len(payload) // 8})
+        framed.append(frame_packet(header, payload, 8))
+    return b"".join(framed)
+
+
+PACKETS = list(read_packets(FILE, 8))
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_defects_behind_a_good_checksum_raise_nothing_but_format_errors(data: st.DataObject) -> None:
+    packets = list(PACKETS)
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(0, len(packets) - 1))
+        header, payload = packets[at].header, bytearray(packets[at].payload)
+        match data.draw(st.integers(0, 4)):
+            case 0:
+                del packets[at]
+                continue
+            case 1:
+                packets.insert(data.draw(st.integers(0, len(packets))), packets[at])
+                continue
+            case 2:
+                field = data.draw(st.sampled_from(["opcode", "cluster", "argument", "tag"]))
+                header = Header(**{**vars(header), field: data.draw(st.integers(0, 255))})
+            case 3 if payload:
+                payload[data.draw(st.integers(0, len(payload) - 1))] ^= data.draw(st.integers(1, 255))
+            case _:
+                payload = payload[: data.draw(st.integers(0, len(payload)))]
+        packets[at] = Packet(header, bytes(payload), 0)
+    try:
+        file = unpack(reframe(packets))
+    except FormatError as error:
+        assert len(str(error)) > 10
+    else:
+        assert isinstance(file, PackedFile)
+
+
+def edited(opcode: Opcode, edit: Callable[[bytes], bytes], skip: int = 0) -> bytes:
+    """FILE with the payload of packet number ``skip`` with ``opcode`` edited."""
+    places = [n for n, packet in enumerate(PACKETS) if packet.header.opcode == opcode]
+    packets = list(PACKETS)
+    old = packets[places[skip]]
+    packets[places[skip]] = Packet(old.header, edit(old.payload), 0)
+    return reframe(packets)
+
+
+def with_json(**changes: object) -> Callable[[bytes], bytes]:
+    """An edit that sets fields of a JSON payload; None removes one."""
+
+    def edit(payload: bytes) -> bytes:
+        data = {**json.loads(payload.rstrip(b"\0")), **changes}
+        return json.dumps({name: value for name, value in data.items() if value is not None}).encode()
+
+    return edit
+
+
+def with_descriptor(**changes: int) -> Callable[[bytes], bytes]:
+    """An edit that sets fields of the first block descriptor."""
+
+    def edit(payload: bytes) -> bytes:
+        layout = descriptor_layout(ARCH)
+        fields = {**layout.decode(int.from_bytes(payload[:8], "little")), **changes}
+        return layout.encode(fields).to_bytes(8, "little") + payload[8:]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [
+        (b"", "does not start with the sync word"),
+        (edited(Opcode.INFO, lambda _: b"{"), "header is not JSON text"),
+        (edited(Opcode.INFO, lambda _: b"[" * 100_000), "header is not JSON text"),
+        (edited(Opcode.INFO, lambda _: b"[]"), "must be a JSON object, not list"),
+        (edited(Opcode.INFO, with_json(format="elf")), "must name the format mixvec, not 'elf'"),
+        (edited(Opcode.INFO, with_json(version=2)), "has version 2, not 1; pack it again"),
+        (edited(Opcode.INFO, with_json(arch=None)), "lacks its architecture"),
+        (edited(Opcode.INFO, with_json(arch={"lanes": 3})), "`clusters` is missing"),
+        (edited(Opcode.INFO, with_json(layers=3)), "the file ends where BEGIN must follow"),
+        (edited(Opcode.INFO, with_json(layers=1)), "more packets follow"),
+        (edited(Opcode.INFO, with_json(layers=True)), "`layers` must be a positive whole number, not True"),
+        (edited(Opcode.INFO, with_json(name=None), 1), "lacks its name"),
+        (edited(Opcode.INFO, with_json(name="second"), 1), "two layers are called second"),
+        (edited(Opcode.INFO, with_json(rows=-1), 1), "`rows` must be a positive whole number, not -1"),
+        (edited(Opcode.INFO, with_json(rows=10**9), 1), "layer first has 125000000 blocks of 8 outputs"),
+        (edited(Opcode.INFO, with_json(cols=10**9), 1), "exceeds 1073741824 weights"),
+        (edited(Opcode.INFO, with_json(chunk=12), 1), "chunks of 12 inputs, which must be a multiple of 8"),
+        (edited(Opcode.SCALES, lambda payload: payload + bytes(8)), "the scales must take 4 words, not 5"),
+        (edited(Opcode.SCALES, lambda payload: b"\xff" * len(payload)), "a scale that is not finite"),
+        (edited(Opcode.ORDER, lambda payload: bytes(len(payload))), "is not a permutation of 0 to"),
+        (edited(Opcode.RECORDS, lambda payload: bytes(len(payload))), "has records for 0 of its"),
+        (edited(Opcode.RECORDS, lambda payload: payload + bytes(8)), "words, but their packet has"),
+        (edited(Opcode.VALUES, lambda payload: payload[:-8]), "words, but their packet has"),
+        (edited(Opcode.BLOCKS, with_descriptor(block=999)), "holds block 999 of chunk 0, but the layer has"),
+        (edited(Opcode.BLOCKS, with_descriptor(start=1)), "which does not cut positions"),
+        (edited(Opcode.BLOCKS, with_descriptor(split=1, others=1)), "parts of block . that do not agree"),
+        (edited(Opcode.BLOCKS, with_descriptor(split=1, others=0)), "parts of block . that do not agree"),
+        (edited(Opcode.BLOCKS, lambda _: b""), "has packets but no block"),
+        (edited(Opcode.BLOCKS, lambda payload: payload * 9), "BLOCKS holds at most 4 words"),
+    ],
+)
+def test_defects_are_named(damaged: bytes, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        unpack(damaged)
+
+
+def test_two_split_blocks_in_one_slot_are_found() -> None:
+    arch = ArchConfig(clusters=4, lanes=4, tokens=1)
+    layer = random_layer(np.random.default_rng(4), arch, (96, 384), Direction.VERTICAL, 1.0)
+    packets = list(read_packets(pack([layer], arch), 8))
+    layout = descriptor_layout(arch)
+    for n, packet in enumerate(packets):
+        if packet.header.opcode == Opcode.BLOCKS:
+            words = np.frombuffer(packet.payload, "<u8")
+            fields = [{**layout.decode(int(word)), "slot": 0} for word in words]
+            payload = b"".join(layout.encode(one).to_bytes(8, "little") for one in fields)
+            packets[n] = Packet(packet.header, payload, 0)
+    with pytest.raises(FormatError, match=r"pass 0 sums blocks 0 and . in the same slot 0"):
+        unpack(reframe(packets))
+
+
+@pytest.mark.parametrize(("opcode", "payload"), [(Opcode.VALUES, b"\1\1"), (Opcode.RECORDS, b"\x48")])
+@pytest.mark.parametrize("weight", [0, 5])
+def test_weights_outside_the_matrix_are_found(opcode: Opcode, payload: bytes, weight: int) -> None:
+    one_weight = np.full((1, 1), weight, np.int8)
+    layer = QuantizedLayer(
+        "dot", one_weight, np.ones((1, 1), np.bool_), Direction.VERTICAL, np.arange(1), np.ones(1, np.float32)
+    )
+    packets = [
+        Packet(one.header, payload if one.header.opcode == opcode else one.payload, 0)
+        for one in read_packets(pack([layer], ARCH), 8)
+    ]
+    with pytest.raises(FormatError, match="stores weights outside its 1 x 1 matrix"):
+        unpack(reframe(packets))
+
+
+def test_layers_that_do_not_fit_are_refused() -> None:
+    layer = example()
+    with pytest.raises(ConfigError, match="at least one layer"):
+        pack([], ARCH)
+    with pytest.raises(ConfigError, match="layer names must differ, but layer occurs 2 times"):
+        pack([layer, layer], ARCH)
+    narrow = ArchConfig(clusters=1, lanes=2, tokens=1, weight_width=4)
+    with pytest.raises(ConfigError, match="outside -8 to 7; raise `weight_width`"):
+        pack([layer], narrow)
+    shape = 1, 1 << 17
+    long = QuantizedLayer(
+        "long", np.full(shape, -128, np.int8), np.ones(shape, np.bool_), Direction.VERTICAL, np.arange(1),
+        np.ones(1, np.float32),
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="layer long can reach a psum of 2147483648"):
+        pack([long], ARCH)

@@ -1,0 +1,150 @@
+"""The scheduler: every position once, no memory overfull, loads equal."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+from spec.record import advance_records
+from spec.schedule import BlockPart, Schedule
+from sw.schedule import schedule_layer
+from tests.small_layers import small_archs
+
+ULX3S = ArchConfig.load("ulx3s")
+
+
+def record_count(groups: NDArray[np.bool_], part: BlockPart, arch: ArchConfig) -> int:
+    """Records of one part, counted one by one."""
+    following, count = part.start, 0
+    for position in np.flatnonzero(groups[part.block, part.start : part.stop].any(axis=-1)) + part.start:
+        count += len(advance_records(int(position) - following, 1, False, arch))
+        following = int(position) + 1
+    return max(count, 1)
+
+
+def check_schedule(schedule: Schedule, groups: NDArray[np.bool_], arch: ArchConfig) -> None:
+    """Assert every rule that the hardware relies on."""
+    size = schedule.chunk_inputs
+    assert size % arch.segment == 0 and size <= arch.max_inputs
+    visits = np.zeros(groups.shape[:2], np.int64)
+    for one in schedule.passes:
+        chunk = groups[:, one.chunk * size : (one.chunk + 1) * size]
+        assert len(one.clusters) == arch.clusters
+        parts_of: dict[int, list[BlockPart]] = {}
+        for parts in one.clusters:
+            assert len(parts) <= arch.block_depth
+            assert len({part.block for part in parts}) == len(parts)
+            assert (
+                sum(int(chunk[part.block, part.start : part.stop].sum()) for part in parts)
+                <= arch.value_depth
+            )
+            bits = sum(record_count(chunk, part, arch) for part in parts) * arch.record_width
+            assert bits <= arch.record_depth * arch.stream_width
+            for part in parts:
+                assert 0 <= part.start < part.stop <= chunk.shape[1]
+                visits[part.block, one.chunk * size + part.start : one.chunk * size + part.stop] += 1
+                parts_of.setdefault(part.block, []).append(part)
+        for parts_of_block in parts_of.values():
+            assert {part.parts for part in parts_of_block} == {len(parts_of_block)}
+            assert len({part.slot for part in parts_of_block}) == 1
+        slots = [parts[0].slot for parts in parts_of.values() if len(parts) > 1]
+        assert len(set(slots)) == len(slots) and all(slot < arch.split_slots for slot in slots)
+    assert (visits == 1).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(arch=small_archs(), data=st.data())
+def test_schedules_keep_every_rule(arch: ArchConfig, data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 1 << 32)))
+    shape = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 90)), arch.groups
+    density = (
+        rng.random((shape[0], 1, 1)) ** 3
+        if data.draw(st.booleans())
+        else data.draw(st.sampled_from([0, 1, 0.1]))
+    )
+    groups = rng.random(shape) < density
+    schedule = schedule_layer(groups, arch)
+    check_schedule(schedule, groups, arch)
+    assert schedule_layer(groups, arch) == schedule
+
+
+def test_the_smallest_memories_hold_a_dense_layer() -> None:
+    arch = ArchConfig(
+        clusters=1, lanes=1, tokens=1, segment=16, stream_width=64, advance_width=1, weight_width=8,
+        activation_depth=16, value_depth=16, record_depth=2, block_depth=2, split_slots=1,
+    )  # fmt: skip
+    for density in (1.0, 0.03):
+        groups = np.random.default_rng(3).random((4, 100, 16)) < density
+        check_schedule(schedule_layer(groups, arch), groups, arch)
+
+
+@pytest.mark.parametrize("preset", ["ulx3s", "paper"])
+@pytest.mark.parametrize("skew", [0.0, 1.0])
+def test_big_layers_balance_within_two_percent(preset: str, skew: float) -> None:
+    arch = ArchConfig.load(preset)
+    rng = np.random.default_rng(5)
+    density = 0.2 * (1 + skew * (rng.random((3072 // arch.segment, 1, 1)) - 0.5))
+    groups = rng.random((3072 // arch.segment, 768, arch.groups)) < density
+    schedule = schedule_layer(groups, arch)
+    check_schedule(schedule, groups, arch)
+    for one in schedule.passes:
+        loads = [
+            sum(int(groups[part.block, part.start : part.stop].sum()) + arch.groups for part in parts)
+            for parts in one.clusters
+        ]
+        assert max(loads) <= 1.02 * np.mean(loads)
+
+
+def test_passes_are_as_few_as_the_values_allow() -> None:
+    groups = np.random.default_rng(7).random((48, 384, ULX3S.groups)) < 0.2
+    schedule = schedule_layer(groups, ULX3S)
+    assert len(schedule.passes) == -(-int(groups.sum()) // (ULX3S.clusters * ULX3S.value_depth))
+
+
+def test_one_block_spreads_over_all_clusters() -> None:
+    groups = np.ones((1, 384, ULX3S.groups), np.bool_)
+    (only,) = schedule_layer(groups, ULX3S).passes
+    assert [len(parts) for parts in only.clusters] == [1, 1, 1, 1]
+
+
+def test_no_more_blocks_are_split_than_there_are_slots() -> None:
+    groups = np.ones((3, 384, ULX3S.groups), np.bool_)
+    for slots in (1, 2, 4):
+        arch = ULX3S.model_copy(update={"split_slots": slots})
+        schedule = schedule_layer(groups, arch)
+        check_schedule(schedule, groups, arch)
+        split = {part.block for cluster in schedule.passes[0].clusters for part in cluster if part.parts > 1}
+        assert len(split) == min(slots, 3)
+
+
+def test_a_block_that_nearly_fills_a_pass_keeps_every_rule() -> None:
+    arch = ArchConfig(clusters=4, lanes=4, tokens=1, value_depth=128)
+    groups = np.ones((1, 62, arch.groups), np.bool_)
+    check_schedule(schedule_layer(groups, arch), groups, arch)
+
+
+def test_a_layer_of_thousands_of_passes_is_scheduled_quickly() -> None:
+    arch = ArchConfig(clusters=1, lanes=4, tokens=1, value_depth=16)
+    groups = np.ones((12, 384, arch.groups), np.bool_)
+    start = time.perf_counter()
+    schedule = schedule_layer(groups, arch)
+    assert time.perf_counter() - start < 5
+    assert len(schedule.passes) == 12 * 384 * arch.groups // 16
+    check_schedule(schedule, groups, arch)
+
+
+def test_a_large_layer_takes_less_than_a_second() -> None:
+    groups = np.random.default_rng(9).random((96, 768, ULX3S.groups)) < 0.2
+    start = time.perf_counter()
+    schedule_layer(groups, ULX3S)
+    assert time.perf_counter() - start < 1
+
+
+def test_groups_of_another_architecture_are_refused() -> None:
+    with pytest.raises(ConfigError, match="segments of 3 groups, not 8"):
+        schedule_layer(np.ones((1, 4, 3), np.bool_), ULX3S)
