@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from codesign.cycle_kernel import ACTIVITIES, CLUSTER, CONTROL, TIMING, run_layer
 from hw.cluster import Cluster
-from hw.collector import Collector
 from hw.column import Column
 from hw.drain_station import DrainStation
 from hw.record_reader import RecordReader
@@ -133,9 +132,8 @@ def _timing(arch: ArchConfig) -> Any:
     timing.words_per_block = arch.words_per_block
     timing.queue_depth = arch.queue_depth
     timing.rows = arch.groups
-    timing.row_cycles = arch.lanes * arch.tokens + 1
+    timing.row_cycles = arch.tokens + 1
     timing.max_jobs = Scheduler.MAX_JOBS
-    assert Collector.cycles(arch) == arch.words_per_block + 3
     return timing
 
 

@@ -163,7 +163,7 @@ class Cluster(wiring.Component):
         select = delay(m, drain.select, wait, "select")
         m.d.comb += Value.cast(head.drain).eq(select)
         chain: Value = Value.cast(head)
-        drained: Value = Signal(arch.psum_width, name="drained_head")
+        drained: Value = Signal(arch.lanes * arch.psum_width, name="drained_head")
         for token in range(arch.tokens):
             column = Column(arch)
             m.submodules[f"column_{token}"] = place(COLUMN_MODULE, column)
@@ -206,8 +206,8 @@ class Cluster(wiring.Component):
         m.d.sync += [request.eq(self.request), answer.eq(self.data | outputs.data)]
         m.d.comb += [
             outputs.index.eq(self.index),
-            outputs.psum.eq(psum),
-            outputs.psum_valid.eq(psum_valid),
+            outputs.psums.eq(psum),
+            outputs.psums_valid.eq(psum_valid),
             outputs.describe.eq(drain.i.valid & drain.i.ready),
             outputs.closed.eq(closed.o.payload),
             outputs.request.eq(request),

@@ -47,8 +47,8 @@ class Column(wiring.Component):
                 "index": In(max((arch.tokens - 1).bit_length(), 1)),
                 "chain": In(column_shape(arch)),
                 "chain_next": Out(column_shape(arch)),
-                "drained": In(arch.psum_width),
-                "drained_next": Out(arch.psum_width),
+                "drained": In(arch.lanes * arch.psum_width),
+                "drained_next": Out(arch.lanes * arch.psum_width),
             }
         )
 

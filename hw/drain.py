@@ -11,9 +11,9 @@ __all__ = ["Drain"]
 
 
 class Drain(wiring.Component):
-    """For every row of a closed block: one steal, then a select per lane and token.
+    """For every row of a closed block: one steal, then a select per token.
 
-    A block takes ``cycles(arch)`` cycles without a pause, and starts only when the output buffer has a
+    A block takes ``arch.drain_cycles`` cycles without a pause, and starts only when the output buffer has a
     free half, so nothing downstream can hold it up. Banks close alternately, so the order is known.
 
     Members
@@ -42,21 +42,15 @@ class Drain(wiring.Component):
             }
         )
 
-    @staticmethod
-    def cycles(arch: ArchConfig) -> int:
-        """Cycles of a block, from its start to the earliest start of the next."""
-        return arch.groups * (arch.lanes * arch.tokens + 1) + 1
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
         next_bank = Signal()
         row = Signal(range(max(arch.groups, 2)))
-        lane, token = Signal(range(max(arch.lanes, 2))), Signal(range(max(arch.tokens, 2)))
-        last_row, last_lane, last_token = Signal(), Signal(), Signal()
+        token = Signal(range(max(arch.tokens, 2)))
+        last_row, last_token = Signal(), Signal()
         m.d.comb += [
             last_row.eq(row == arch.groups - 1),
-            last_lane.eq(lane == arch.lanes - 1),
             last_token.eq(token == arch.tokens - 1),
         ]
         m.d.sync += [self.steal.eq(0), self.release.eq(0), self.select.valid.eq(0)]
@@ -68,16 +62,13 @@ class Drain(wiring.Component):
                     m.next = "steal"
             with m.State("steal"):
                 m.d.sync += [self.steal.eq(1), self.steal_row.eq(row), self.release.eq(last_row)]
-                m.d.sync += [lane.eq(0), token.eq(0)]
+                m.d.sync += token.eq(0)
                 m.next = "select"
             with m.State("select"):
-                m.d.sync += [self.select.valid.eq(1), self.select.lane.eq(lane), self.select.token.eq(token)]
-                m.d.sync += token.eq(token + 1)
+                m.d.sync += [self.select.valid.eq(1), self.select.token.eq(token), token.eq(token + 1)]
                 with m.If(last_token):
-                    m.d.sync += [token.eq(0), lane.eq(lane + 1)]
-                    with m.If(last_lane):
-                        m.d.sync += row.eq(row + 1)
-                        m.next = "steal"
-                        with m.If(last_row):
-                            m.next = "idle"
+                    m.d.sync += row.eq(row + 1)
+                    m.next = "steal"
+                    with m.If(last_row):
+                        m.next = "idle"
         return m

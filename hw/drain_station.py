@@ -1,9 +1,10 @@
 """Where a column's captured psums join the drain chain."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.pipeline import delay
 from hw.shapes import drain_shape
 from spec.arch import ArchConfig
 
@@ -11,7 +12,7 @@ __all__ = ["DrainStation"]
 
 
 class DrainStation(wiring.Component):
-    """Gate the selected lane and OR it onto the chain; gates are cheaper than multiplexers.
+    """OR the column's L captured psums onto the chain when it is selected; gates, not multiplexers.
 
     Latency ``LATENCY`` cycles from ``select`` to ``o``; ``i`` is expected one cycle before ``o``.
 
@@ -23,40 +24,35 @@ class DrainStation(wiring.Component):
     captured : In(ArrayLayout)
         One psum per lane.
     i, o : In, Out
-        The chain.
+        The chain: L psums, lane 0 lowest.
     """
 
-    LATENCY = 4
+    LATENCY = 2
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch = arch
+        width = arch.lanes * arch.psum_width
         super().__init__(
             {
                 "index": In(max((arch.tokens - 1).bit_length(), 1)),
                 "select": In(drain_shape(arch)),
                 "captured": In(data.ArrayLayout(signed(arch.psum_width), arch.lanes)),
-                "i": In(arch.psum_width),
-                "o": Out(arch.psum_width),
+                "i": In(width),
+                "o": Out(width),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.arch.psum_width
-        merged = Signal(width)
-        column = Signal(width, reset_less=True)
-        out = Signal(width, reset_less=True)
-        here = Signal()
-        m.d.comb += here.eq(self.select.valid & (self.select.token == self.index))
-        total = merged
+        here = self.select.valid & (self.select.token == self.index)
+        gated: list[Value] = []
         for lane in range(self.arch.lanes):
-            on = Signal(name=f"on_{lane}", reset_less=True)
-            gated = Signal(width, name=f"gated_{lane}", reset_less=True)
-            m.d.sync += [
-                on.eq(here & (self.select.lane == lane)),
-                gated.eq(Mux(on, self.captured[lane].as_unsigned(), 0)),
-            ]
-            total = total | gated
-        m.d.sync += [column.eq(total), out.eq(column | self.i)]
-        m.d.comb += self.o.eq(out)
+            # A copy per lane: one register would drive L psums.
+            on = delay(m, here, 1, f"on_{lane}")
+            psum = Signal(width, name=f"psum_{lane}", reset_less=True)
+            above = self.i.word_select(lane, width)
+            m.d.sync += psum.eq(Mux(on, self.captured[lane].as_unsigned(), 0) | above)
+            gated.append(psum)
+        m.d.comb += self.o.eq(Cat(gated))
         return m

@@ -13,7 +13,7 @@ __all__ = ["OutputBuffer"]
 
 
 class OutputBuffer(wiring.Component):
-    """Two halves of one block each: one fills at a psum per cycle while the other is read.
+    """Two halves of one block each: one fills at L psums per cycle while the other is read.
 
     Latency ``LATENCY`` cycles from ``request`` to ``data``.
 
@@ -21,8 +21,8 @@ class OutputBuffer(wiring.Component):
     -------
     index : In
         Number of the cluster.
-    psum, psum_valid : In
-        From the drain chain.
+    psums, psums_valid : In
+        From the drain chain: L at a time.
     describe, closed : In
         Pulse: a drain starts, of this block.
     room : Out(1)
@@ -42,8 +42,8 @@ class OutputBuffer(wiring.Component):
         super().__init__(
             {
                 "index": In(item_shape(arch)["cluster"].shape),
-                "psum": In(arch.psum_width),
-                "psum_valid": In(1),
+                "psums": In(arch.lanes * arch.psum_width),
+                "psums_valid": In(1),
                 "describe": In(1),
                 "closed": In(closed_shape(arch)),
                 "room": Out(1),
@@ -102,21 +102,26 @@ class OutputBuffer(wiring.Component):
         return offers
 
     def _fill(self, m: Module, read_half: Signal) -> Value:
-        """Pack psums into words; return the word that ``request`` addresses, two cycles later."""
+        """Pack psums into words; return the word that ``request`` addresses, two cycles later.
+
+        A memory word holds one stream word, or the L psums of one cycle if those are more.
+        """
         arch = self.arch
-        words, per_word = arch.words_per_block, arch.psums_per_word
-        m.submodules.storage = storage = BlockMemory(arch.stream_width, 2 << (words - 1).bit_length())
-        place, number = Signal(range(max(per_word, 2))), Signal(range(max(words, 2)))
-        count = Signal(range(arch.segment * arch.tokens + 1))
+        chunk = len(self.psums)
+        width = max(arch.stream_width, chunk)
+        chunks, per_word = arch.groups * arch.tokens, width // chunk
+        words = -(-chunks // per_word)
+        m.submodules.storage = storage = BlockMemory(width, 2 << (words - 1).bit_length())
+        address_bits, part_bits = (words - 1).bit_length(), (width // arch.stream_width).bit_length() - 1
+        place, number, count = (Signal(range(max(n, 2))) for n in (per_word, words, chunks))
         half, full, complete = Signal(), Signal(), Signal()
-        word = Signal(arch.stream_width, reset_less=True)
-        address_bits = (words - 1).bit_length()
-        m.d.comb += complete.eq(count == arch.segment * arch.tokens - 1)
+        word = Signal(width, reset_less=True)
+        m.d.comb += complete.eq(count == chunks - 1)
         m.d.sync += [full.eq(0), self.ready.eq(0)]
-        with m.If(self.psum_valid):
+        with m.If(self.psums_valid):
             m.d.sync += [
-                word.word_select(place, arch.psum_width).eq(self.psum),
-                place.eq(place + 1),
+                word.word_select(place, chunk).eq(self.psums),
+                place.eq(Mux(place == per_word - 1, 0, place + 1)),
                 count.eq(count + 1),
                 full.eq((place == per_word - 1) | complete),
             ]
@@ -126,10 +131,12 @@ class OutputBuffer(wiring.Component):
             m.d.sync += number.eq(number + 1)
             with m.If(number == words - 1):
                 m.d.sync += [number.eq(0), half.eq(~half), self.ready.eq(1)]
+        address = self.request.address
         m.d.comb += [
             storage.write_enable.eq(full),
             storage.write_address.eq(Cat(number[:address_bits], half)),
             storage.write_data.eq(word),
-            storage.read_address.eq(Cat(self.request.address[:address_bits], read_half)),
+            storage.read_address.eq(Cat(address[part_bits : part_bits + address_bits], read_half)),
         ]
-        return storage.read_data
+        part = delay(m, address[:part_bits], BlockMemory.LATENCY, "part") if part_bits else 0
+        return storage.read_data.word_select(part, arch.stream_width)

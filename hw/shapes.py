@@ -175,8 +175,8 @@ def psum_control_shape(arch: ArchConfig) -> data.StructLayout:
 
 
 def drain_shape(arch: ArchConfig) -> data.StructLayout:
-    """Which captured psum leaves its column in this cycle."""
-    return data.StructLayout({"valid": 1, "lane": _index(arch.lanes), "token": _index(arch.tokens)})
+    """Which column gives out its captured psums in this cycle."""
+    return data.StructLayout({"valid": 1, "token": _index(arch.tokens)})
 
 
 def column_shape(arch: ArchConfig) -> data.StructLayout:

@@ -193,6 +193,11 @@ class ArchConfig(BaseModel):
         return -(-self.segment * self.tokens // self.psums_per_word)
 
     @property
+    def drain_cycles(self) -> int:
+        """Cycles in which a cluster gives out one block: L psums per cycle, a row's capture, the start."""
+        return self.groups * (self.tokens + 1) + 1
+
+    @property
     def fingerprint(self) -> int:
         """16 bits that tell streams of different architectures apart."""
         return zlib.crc32(self.to_json().encode()) & 0xFFFF

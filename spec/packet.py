@@ -65,7 +65,7 @@ class Opcode(IntEnum):
     SCALES = 0x42
     """One bfloat16 scale per output."""
     PSUMS = 0x81
-    """Answer: one block, psums in the order group row, lane, token."""
+    """Answer: one block, psums in the order group row, token, lane."""
     DONE = 0x82
     """Answer: the layer's counters, one 64-bit number per word, in the order of ``COUNTERS``."""
     ERROR = 0x83

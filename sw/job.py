@@ -158,7 +158,8 @@ def _job_psums(
             raise FormatError(f"{place}: block {block} came twice")
         missing.remove(block)
         values = np.frombuffer(packet.payload, "<i4", arch.segment * arch.tokens).astype(np.int64)
-        yield block, values.reshape(arch.segment, arch.tokens)
+        rows = values.reshape(arch.groups, arch.tokens, arch.lanes).transpose(0, 2, 1)
+        yield block, rows.reshape(arch.segment, arch.tokens)
 
 
 def _error(header: Header) -> str:

@@ -126,7 +126,8 @@ class _Machine:
         low, high = signed_range(arch.psum_width)
         if int(psums.min()) < low or int(psums.max()) > high:
             raise FormatError(f"a psum of cluster {cluster} overflows {arch.psum_width} bits")
-        payload = psums.astype("<i4").tobytes()
+        rows = psums.reshape(arch.groups, arch.lanes, arch.tokens).transpose(0, 2, 1)
+        payload = rows.astype("<i4").tobytes()
         payload += bytes(-len(payload) % (arch.stream_width // 8))
         header = Header(Opcode.PSUMS, arch.words_per_block, cluster, part, self.tag)
         self.answers.append(frame_answer(header, payload, arch.stream_width // 8))

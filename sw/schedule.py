@@ -1,7 +1,7 @@
 """The offline schedule: inputs to chunks, blocks to passes, blocks and their parts to clusters."""
 
 from dataclasses import dataclass, field
-from heapq import heappop, heappush, heapreplace
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,10 @@ class _Costs:
         escapes = -(-((first - span.start) >> width) >> width)
         return int(row[span.stop] - row[first + 1]) + 1 + escapes
 
+    def short(self, span: _Span) -> bool:
+        """Whether ``span`` takes longer to drain than to multiply."""
+        return self.beats(span) + self.arch.groups < self.arch.drain_cycles
+
     def cut(self, span: _Span, tail: int) -> tuple[_Span, _Span] | None:
         """Cut off about ``tail`` beats at the end of ``span``; None if a piece would be empty."""
         row = self.beats_before[span.block]
@@ -85,12 +89,17 @@ class _Costs:
 
 @dataclass
 class _Cluster:
-    """What one cluster holds in a pass; ``load`` is in cycles, stolen ones included."""
+    """What one cluster, or one pass, holds; ``load`` is in cycles, stolen ones included."""
 
     number: int
     load: int = 0
     beats: int = 0
+    shorts: int = 0
     spans: list[_Span] = field(default_factory=list)
+
+    def time(self, arch: ArchConfig, more: int = 0, parts: int = 0) -> int:
+        """Cycles of the pass with ``more`` load in ``parts`` more parts: multiplying or draining bounds it."""
+        return max(self.load + more, (len(self.spans) + parts) * arch.drain_cycles)
 
 
 def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "layer") -> Schedule:
@@ -124,7 +133,7 @@ def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "
     passes: list[Pass] = []
     for chunk, start in enumerate(range(0, positions, chunk_inputs)):
         costs = _Costs(groups[:, start : start + chunk_inputs], arch)
-        passes += [_number(chunk, filled) for filled in _passes(costs, arch, name)]
+        passes += [_number(chunk, filled, costs) for filled in _passes(costs, arch, name)]
     if passes[-1].chunk >= 1 << 16:
         raise ConfigError(
             f"layer {name} needs {passes[-1].chunk + 1} chunks of {chunk_inputs} inputs, more than 65536; "
@@ -191,25 +200,20 @@ def _fitting(costs: _Costs, span: _Span, arch: ArchConfig) -> list[_Span]:
 
 
 def _distribute(costs: _Costs, spans: list[_Span], count: int) -> list[list[_Span]]:
-    """Spread ``spans`` over up to ``count`` bins of equal beats, no block twice in one bin."""
-    bins: list[list[_Span]] = [[] for _ in range(count)]
+    """Spread ``spans`` over up to ``count`` bins of equal beats and equally many short blocks.
+
+    No block comes twice in one bin.
+    """
+    bins = [_Cluster(number) for number in range(count)]
     used: list[set[int]] = [set() for _ in range(count)]
-    heap = [(0, 0, number) for number in range(count)]
     for span in sorted(spans, key=lambda span: (-costs.beats(span), span.block, span.start)):
-        skipped = []
-        while heap and span.block in used[heap[0][2]]:
-            skipped.append(heappop(heap))
-        if not heap:
-            heap.append((0, 0, len(bins)))
-            bins.append([])
+        free = [one for one in bins if span.block not in used[one.number]]
+        if not free:
+            free = [_Cluster(len(bins))]
+            bins += free
             used.append(set())
-        load, held, number = heap[0]
-        heapreplace(heap, (load + costs.beats(span), held + 1, number))
-        bins[number].append(span)
-        used[number].add(span.block)
-        for entry in skipped:
-            heappush(heap, entry)
-    return [spans_of_bin for spans_of_bin in bins if spans_of_bin]
+        used[_add(costs, free, span).number].add(span.block)
+    return [one.spans for one in bins if one.spans]
 
 
 def _fill(costs: _Costs, spans: list[_Span], arch: ArchConfig) -> list[_Cluster] | None:
@@ -219,10 +223,7 @@ def _fill(costs: _Costs, spans: list[_Span], arch: ArchConfig) -> list[_Cluster]
         free = [cluster for cluster in clusters if len(cluster.spans) < arch.block_depth]
         if not free:
             return None
-        best = min(free, key=lambda cluster: (cluster.load, cluster.number))
-        best.spans.append(span)
-        best.beats += costs.beats(span)
-        best.load += costs.beats(span) + arch.groups
+        _add(costs, free, span)
     _balance(costs, clusters, arch)
     for cluster in clusters:
         if cluster.beats > arch.value_depth:
@@ -230,6 +231,20 @@ def _fill(costs: _Costs, spans: list[_Span], arch: ArchConfig) -> list[_Cluster]
         if sum(map(costs.records, cluster.spans)) > _record_capacity(arch):
             return None
     return clusters
+
+
+def _add(costs: _Costs, clusters: list[_Cluster], span: _Span) -> _Cluster:
+    """Give ``span`` to the least loaded cluster; a short one to that with the fewest short ones.
+
+    Short blocks hide their drain behind a long neighbour each, so their number counts, not their load.
+    """
+    short = costs.short(span)
+    best = min(clusters, key=lambda cluster: (cluster.shorts * short, cluster.load, cluster.number))
+    best.shorts += short
+    best.spans.append(span)
+    best.beats += costs.beats(span)
+    best.load += costs.beats(span) + costs.arch.groups
+    return best
 
 
 def _balance(costs: _Costs, clusters: list[_Cluster], arch: ArchConfig) -> None:
@@ -244,8 +259,10 @@ def _balance(costs: _Costs, clusters: list[_Cluster], arch: ArchConfig) -> None:
         if not givers or not takers:
             return
         giver = max(givers, key=lambda cluster: (cluster.load, -cluster.number))
-        taker = min(takers, key=lambda cluster: (cluster.load, cluster.number))
+        taker = min(takers, key=lambda cluster: (cluster.time(arch, overhead, 1), cluster.number))
         target = _target([cluster.load for cluster in clusters], overhead)
+        if taker.time(arch, overhead, 1) >= giver.load:
+            return
         amount = min(giver.load - target, target - taker.load - overhead)
         if amount <= (0 if giver.beats > arch.value_depth else worth):
             return
@@ -278,8 +295,8 @@ def _target(loads: list[int], overhead: int) -> int:
     return (total + overhead * below) // count
 
 
-def _number(chunk: int, clusters: list[_Cluster]) -> Pass:
-    """Give split blocks their slots; split parts come first, so that slots fill early and together."""
+def _number(chunk: int, clusters: list[_Cluster], costs: _Costs) -> Pass:
+    """Give split blocks their slots and every cluster its order."""
     parts: dict[int, int] = {}
     for cluster in clusters:
         for span in cluster.spans:
@@ -291,8 +308,19 @@ def _number(chunk: int, clusters: list[_Cluster]) -> Pass:
         tuple(
             tuple(
                 BlockPart(span.block, span.start, span.stop, slots.get(span.block, 0), parts[span.block])
-                for span in sorted(cluster.spans, key=lambda span: span.block not in slots)
+                for span in _alternate(cluster.spans, costs)
             )
             for cluster in clusters
         ),
     )
+
+
+def _alternate(spans: list[_Span], costs: _Costs) -> list[_Span]:
+    """Longest, shortest, second longest…: while a long block computes, the short one before it drains.
+
+    A block of few beats takes less time to multiply than to drain, and only two psum banks wait.
+    """
+    ranked = sorted(spans, key=lambda span: (-costs.beats(span), span.block))
+    half = -(-len(ranked) // 2)
+    order = [span for pair in zip_longest(ranked[:half], ranked[half:][::-1]) for span in pair]
+    return [span for span in order if span is not None]
