@@ -63,7 +63,7 @@ class Opcode(IntEnum):
     ORDER = 0x41
     """Permutation of the outputs (vertical) or inputs (horizontal), bit-packed."""
     SCALES = 0x42
-    """One bfloat16 scale per output."""
+    """Base (signed 16 bits), then one 8-bit code per output; see ``spec.scale``."""
     PSUMS = 0x81
     """Answer: one block, psums in the order group row, token, lane."""
     DONE = 0x82

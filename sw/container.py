@@ -20,9 +20,11 @@ from spec.packet import (
     read_packets,
     word_bytes_of,
 )
+from spec.scale import MAX_BASE, MIN_BASE
 from sw.bits import unpack_fields
 from sw.blocks import Blocking
 from sw.pack import FORMAT_NAME, FORMAT_VERSION, order_width
+from sw.quantize import scale_values
 
 __all__ = ["Descriptor", "PacketCursor", "RawCluster", "RawLayer", "RawPass", "read_header", "read_layer"]
 
@@ -201,11 +203,11 @@ def _order(cursor: PacketCursor, count: int, name: str) -> NDArray[np.int64] | N
 
 def _scales(cursor: PacketCursor, rows: int, name: str) -> NDArray[np.float32]:
     payload = cursor.take(Opcode.SCALES).payload
-    _check_length(payload, rows * 16, cursor.word_bytes, f"layer {name}: the scales")
-    scales = (unpack_fields(payload, 16, rows).astype(np.uint32) << 16).view(np.float32)
-    if not np.isfinite(scales).all():
-        raise FormatError(f"layer {name} has a scale that is not finite")
-    return scales
+    _check_length(payload, 16 + rows * 8, cursor.word_bytes, f"layer {name}: the scales")
+    base = int.from_bytes(payload[:2], "little", signed=True)
+    if not MIN_BASE <= base <= MAX_BASE:
+        raise FormatError(f"layer {name} has a scale base of {base}, which must lie in {MIN_BASE} to {MAX_BASE}")
+    return scale_values(base - np.frombuffer(payload, np.uint8, rows, 2).astype(np.int64))
 
 
 def _check_length(payload: bytes, bits: int, word_bytes: int, what: str) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spec.direction import Direction
 from spec.errors import ConfigError
+from sw.quantize import scale_codes
 
 __all__ = ["QuantizedLayer", "grouped_index"]
 
@@ -26,7 +27,7 @@ class QuantizedLayer:
     order : ndarray of int, shape (M,) if vertical, (K,) if horizontal
         Grouping: ``order[i]`` is the original index of grouped output or input ``i``.
     scales : ndarray of float32, shape (M,)
-        Original order; every scale is a bfloat16 number.
+        Original order; every scale is one of ``spec.scale``, with one base for all.
 
     Raises
     ------
@@ -67,8 +68,8 @@ class QuantizedLayer:
                 f"{say} scales must be {self.rows} float32 numbers, not {self.scales.dtype} of shape "
                 f"{self.scales.shape}"
             )
-        if not np.isfinite(self.scales).all() or np.any(self.scales.view(np.uint32) & 0xFFFF):
-            raise ConfigError(f"{say} scales must be finite bfloat16 numbers")
+        if scale_codes(self.scales) is None:
+            raise ConfigError(f"{say} scales must be powers of 2 ** (1 / 16) within 16 octaves of each other")
 
     @property
     def rows(self) -> int:

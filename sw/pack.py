@@ -16,6 +16,7 @@ from spec.schedule import BlockPart
 from sw.bits import pack_fields, pad_to_word
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
+from sw.quantize import scale_codes
 from sw.schedule import schedule_layer
 
 __all__ = ["FORMAT_NAME", "FORMAT_VERSION", "order_width", "pack"]
@@ -122,8 +123,7 @@ class _Writer:
         yield self.packet(Opcode.INFO, _json(about))
         if not np.array_equal(layer.order, np.arange(len(layer.order))):
             yield self.packet(Opcode.ORDER, pack_fields(layer.order, order_width(len(layer.order))))
-        scales = np.ascontiguousarray(layer.scales).view(np.uint32) >> 16
-        yield self.packet(Opcode.SCALES, pack_fields(scales, 16))
+        yield self.packet(Opcode.SCALES, _scales(layer))
         for weights in schedule.passes:
             yield self.packet(Opcode.PASS, argument=weights.chunk)
             for cluster, parts in enumerate(weights.clusters):
@@ -204,3 +204,12 @@ def _check_numbers(layer: QuantizedLayer, arch: ArchConfig) -> None:
         )
     magnitude = np.abs(layer.weights.astype(np.int16)).sum(axis=1, dtype=np.int64).max()
     check_psum(int(magnitude) << (arch.activation_width - 1), arch.psum_width, layer.name)
+
+
+def _scales(layer: QuantizedLayer) -> bytes:
+    """Base and codes; the layer has checked that there are some."""
+    found = scale_codes(layer.scales)
+    if found is None:
+        raise ConfigError(f"layer {layer.name} has scales that cannot be stored")
+    base, codes = found
+    return base.to_bytes(2, "little", signed=True) + codes.tobytes()

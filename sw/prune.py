@@ -21,7 +21,7 @@ from sw.segments import kept_groups, record_bits, segment_mask
 
 __all__ = ["METADATA_BITS", "Method", "PrunedMatrix", "parse_method", "prune_matrix"]
 
-METADATA_BITS: Final = 0.68
+METADATA_BITS: Final = 0.6
 """Default budget of records: with scales, order table and framing, metadata stays below 1 bit."""
 
 

@@ -5,14 +5,15 @@ from numpy.typing import NDArray
 
 from spec.errors import ConfigError
 from spec.numbers import signed_range
+from spec.scale import MAX_BASE, MAX_CODE, MIN_BASE, STEPS_PER_OCTAVE, scale_value
 
-__all__ = ["quantize_activations", "quantize_rows", "round_up_bfloat16"]
+__all__ = ["quantize_activations", "quantize_rows", "scale_codes", "scale_values"]
 
 
 def quantize_rows(weight: NDArray[np.floating], width: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return integers and one scale per output, so that ``integers * scales[:, None]`` is near ``weight``.
 
-    A scale is a bfloat16 number, rounded up so that no weight clips; a row of zeros has scale 1.
+    A scale is one of ``spec.scale``, rounded up so that no weight clips; a row of zeros has the smallest.
 
     Parameters
     ----------
@@ -29,16 +30,48 @@ def quantize_rows(weight: NDArray[np.floating], width: int) -> tuple[NDArray[np.
     Raises
     ------
     ConfigError
-        If a weight is not finite or too large for a bfloat16 scale.
+        If a weight is not finite or too large for a scale.
     """
     limit = _limit(width)
     exact = weight.astype(np.float64)
     _check_finite(exact, "weight")
-    largest = np.abs(exact).max(axis=1, initial=0.0)
-    scales = round_up_bfloat16(np.where(largest > 0, largest / limit, 1.0))
-    if not np.isfinite(scales).all():
-        raise ConfigError(f"weights must have bfloat16 scales, but {largest.max():g} is too large; rescale")
+    steps = _steps_up(np.abs(exact).max(axis=1, initial=0.0) / limit)
+    base = int(steps.max(initial=MIN_BASE))
+    if base > MAX_BASE:
+        raise ConfigError(f"weights must have float32 scales, but {np.abs(exact).max():g} is too large; rescale")
+    scales = scale_values(np.maximum(steps, base - MAX_CODE))
     return np.rint(exact / scales[:, None]).astype(np.int8), scales
+
+
+def scale_values(steps: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return ``spec.scale.scale_value`` of every element."""
+    distinct, place = np.unique(steps, return_inverse=True)
+    return np.array([scale_value(int(step)) for step in distinct], np.float32)[place]
+
+
+def scale_codes(scales: NDArray[np.float32]) -> tuple[int, NDArray[np.uint8]] | None:
+    """Return base and codes of ``scales``, or None if some scale has none (see ``spec.scale``)."""
+    if not scales.size or not np.isfinite(scales).all() or float(scales.min()) <= 0:
+        return None
+    steps = np.rint(np.log2(scales.astype(np.float64)) * STEPS_PER_OCTAVE).astype(np.int64)
+    base = int(steps.max())
+    codes = base - steps
+    if not MIN_BASE <= base <= MAX_BASE or int(codes.max()) > MAX_CODE:
+        return None
+    return (base, codes.astype(np.uint8)) if np.array_equal(scale_values(steps), scales) else None
+
+
+def _steps_up(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Smallest steps whose scales are at least ``values``; the least base where a value is 0."""
+    with np.errstate(divide="ignore"):
+        exact = np.log2(values) * STEPS_PER_OCTAVE
+    steps = np.maximum(np.ceil(exact), MIN_BASE).astype(np.int64)
+    inside = np.clip(steps, MIN_BASE, MAX_BASE)
+    # The float32 mantissa of a step may lie just below the value that the logarithm found it for.
+    steps += (inside == steps) & (scale_values(inside) < values)
+    lower = np.clip(steps - 1, MIN_BASE, MAX_BASE)
+    steps -= (lower == steps - 1) & (scale_values(lower) >= values)
+    return steps
 
 
 def quantize_activations(x: NDArray[np.floating], width: int) -> tuple[NDArray[np.int8], float]:
@@ -68,15 +101,6 @@ def quantize_activations(x: NDArray[np.floating], width: int) -> tuple[NDArray[n
     largest = float(np.abs(exact).max(initial=0.0))
     scale = float(_round_up_float32(np.float64(largest / limit))) if largest > 0 else 1.0
     return np.rint(exact / scale).astype(np.int8), scale
-
-
-def round_up_bfloat16(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the smallest bfloat16 numbers, as float32, that are at least the positive ``values``."""
-    single = _round_up_float32(values)
-    bits = np.atleast_1d(single).view(np.uint32).astype(np.uint64)
-    # A positive float's order is that of its bits: carry any bit that bfloat16 lacks into it.
-    raised = (bits + 0xFFFF) & 0xFFFF0000
-    return raised.astype(np.uint32).view(np.float32).reshape(values.shape)
 
 
 def _round_up_float32(values: NDArray[np.float64] | np.float64) -> NDArray[np.float32]:

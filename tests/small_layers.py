@@ -9,6 +9,7 @@ from spec.direction import Direction
 from spec.numbers import signed_range
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
+from sw.quantize import scale_values
 
 __all__ = ["random_activations", "random_layer", "small_archs", "small_layers", "stored_mask"]
 
@@ -57,7 +58,7 @@ def random_layer(
     weights = rng.integers(low, high + 1, shape, dtype=np.int8)
     if extreme:
         weights[:] = low
-    scales = (rng.random(rows, dtype=np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    scales = scale_values(rng.integers(-300, -44, rows))
     return QuantizedLayer(name, np.where(mask, weights, 0).astype(np.int8), mask, direction, order, scales)
 
 

@@ -1,14 +1,13 @@
-"""Symmetric integers: no clipping, half a step of error, bfloat16 scales."""
+"""Symmetric integers: no clipping, half a step of error, scales in sixteenth octaves."""
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spec.errors import ConfigError
-from sw.quantize import quantize_activations, quantize_rows, round_up_bfloat16
+from sw.quantize import quantize_activations, quantize_rows, scale_codes
 
 MATRICES = hnp.arrays(
     np.float32,
@@ -32,17 +31,35 @@ def test_rows_quantize_without_clipping_within_half_a_step(weight: np.ndarray, w
 
 @settings(deadline=None)
 @given(MATRICES, st.integers(2, 8))
-def test_scales_are_bfloat16_and_as_small_as_may_be(weight: np.ndarray, width: int) -> None:
+def test_scales_are_the_smallest_sixteenth_octaves_that_fit(weight: np.ndarray, width: int) -> None:
     _, scales = quantize_rows(weight, width)
 
     assert scales.dtype == np.float32
-    tensor = torch.from_numpy(scales)
-    assert torch.equal(tensor.bfloat16().float(), tensor)
     largest = np.abs(weight).max(axis=1).astype(np.float64) / (2 ** (width - 1) - 1)
-    assert (scales[largest == 0] == 1).all()
-    live = largest > 0
-    below = (tensor.bfloat16().view(torch.int16) - 1).view(torch.bfloat16).float().numpy()
-    assert (scales[live] >= largest[live]).all() and (below[live] < largest[live]).all()
+    sixteenths = 16 * np.log2(scales.astype(np.float64))
+    assert np.abs(sixteenths - np.rint(sixteenths)).max() < 1e-5
+    assert (scales >= largest).all()
+    step_below = scales.astype(np.float64) * 2 ** (-1 / 16)
+    smallest = scales.max().astype(np.float64) * 2 ** (-255 / 16)
+    resolved = (scales > smallest * 1.01) & (largest > 0)
+    assert (step_below[resolved] < largest[resolved] * (1 + 1e-6)).all()
+
+
+@settings(deadline=None)
+@given(st.integers(-1761, 2032), st.lists(st.integers(0, 255), min_size=1, max_size=20))
+def test_scales_become_codes_and_back(base: int, codes: list[int]) -> None:
+    codes[0] = 0
+    scales = np.array([2.0 ** ((base - code) / 16) for code in codes]).astype(np.float32)
+
+    found = scale_codes(scales)
+
+    assert found is not None
+    assert found[0] == base and found[1].tolist() == codes
+
+
+@pytest.mark.parametrize("scales", [[0.0], [-1.0], [np.nan], [1.0, 1.01], [1.0, 2.0**-17], [np.inf]])
+def test_other_numbers_have_no_codes(scales: list[float]) -> None:
+    assert scale_codes(np.array(scales, np.float32)) is None
 
 
 @settings(deadline=None)
@@ -62,15 +79,7 @@ def test_the_largest_weight_of_a_row_is_the_largest_integer() -> None:
     integers, scales = quantize_rows(np.array([[-127.0, 64], [0, 0], [254, 1]]), 8)
 
     assert integers.tolist() == [[-127, 64], [0, 0], [127, 0]]
-    assert scales.tolist() == [1, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(1.0, 1.0), (1.0 + 2**-7, 1.0 + 2**-7), (1.0 + 2**-30, 1.0 + 2**-7), (1.996, 2.0), (2**-140, 2**-133)],
-)
-def test_rounding_up_to_bfloat16(value: float, expected: float) -> None:
-    assert round_up_bfloat16(np.array([value])).tolist() == [expected]
+    assert scales.tolist() == [1, np.float32(2 ** (-239 / 16)), 2]
 
 
 def test_bad_numbers_are_refused() -> None:
