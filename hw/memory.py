@@ -41,7 +41,7 @@ class BlockMemory(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         storage = memory.Memory(shape=self.width, depth=max(self.depth, 2), init=[], attrs={"no_rw_check": 1})
-        m.submodules.storage = storage
+        m.submodules.words = storage
         write, read = storage.write_port(), storage.read_port(domain="sync")
         fetched = Signal(self.width, reset_less=True)
         m.d.comb += [
