@@ -17,7 +17,7 @@ TOP_MODULE = "mixvec"
 
 _ZEROED = re.compile(
     r"  initial begin\n"
-    r"(?P<rows>    (?P<name>\w+)\[0\] = (?P<zero>\d+'d0);\n(?:    (?P=name)\[\d+\] = (?P=zero);\n)*)"
+    r"(?P<rows>    (?P<name>\w+)\[0\] = (?P<zero>\d+'[dh]0+);\n(?:    (?P=name)\[\d+\] = (?P=zero);\n)*)"
     r"  end\n"
 )
 
