@@ -5,84 +5,23 @@ every cluster, packet reader, scheduler and collector. Data is left out, since i
 time. The input is taken to offer a word in every cycle and the output to accept one.
 
 Every ``_step_…`` function advances one component by a cycle. They run from the consumer to the producer,
-so that each still sees the registers of its source as they were.
+so that each still sees the registers of its source as they were. They share this file because numba's
+cache notices a change only in the file of the function that is called from outside.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import numba
 import numpy as np
 
-__all__ = ["ACTIVITIES", "CLUSTER", "CONTROL", "PACKET_KINDS", "TIMING", "run_layer"]
+from codesign.cycle_registers import ACTIVITIES, CLOSED_DEPTH, RING, PacketKind, RecordKind
 
-ACTIVITIES: Final = ("idle", "beat", "steal", "bank wait", "no vector", "empty block")
-"""What a cluster does in a cycle, for timelines; the index is the code."""
+__all__ = ["run_layer"]
+
 _IDLE, _BEAT, _STEAL, _BANK, _STARVED, _EMPTY = range(len(ACTIVITIES))
-
-PACKET_KINDS: Final = ("other", "pass", "activations", "end")
-_OTHER, _PASS, _ACTIVATIONS, _END = range(len(PACKET_KINDS))
-
-TIMING: Final = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "start",  # decompressor's idle state to its first record
-            "drain_tail",  # last select of a block to its `ready` at the collector
-            "collect_tail",  # collector's trailer, less the chain, to the job's end
-            "words_per_block",
-            "queue_depth",
-            "rows",
-            "row_cycles",
-            "max_jobs",
-        )
-    ]
-)
-"""Constants around the mirrored registers."""
-
-_RING: Final = 128
-"""Vectors of a cluster remembered at once; more than pipeline and queue hold."""
-
-CLUSTER: Final = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            # decompressor: state, cycle of its job's start, next record and block, output register
-            *("state", "since", "record", "block", "sent", "sent_entry", "entries", "jobs", "runs"),
-            # zero skip: credits, pipeline, queue pointers, output register
-            *("credits", "z1", "z2", "z3", "z1_entry", "z2_entry", "z3_entry", "head", "tail", "queued", "queued_entry"),
-            # beat issuer
-            *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens", "busy_0", "busy_1"),
-            *("closed", "closed_job", "done"),
-            # closed blocks, drain, output buffer
-            *("closed_head", "closed_tail", "closed_out", "closed_out_job", "drain", "row", "step"),
-            *("steal", "release", "steal_bank", "drain_bank", "drain_job", "used"),
-            # scheduler and collector
-            *("waiting", "pending", "pending_0", "pending_1", "beats", "skipped"),
-            # at most two halves of the output buffer are under way to or from the collector
-            *("ready_at", "ready_job", "ready_next", "ready_next_job", "free_at", "free_next"),
-        )
-    ]
-    + [("ring_live", np.int64, _RING), ("ring_end", np.int64, _RING), ("ring_last", np.int64, _RING)]
-    + [("ring_job", np.int64, _RING), ("queue", np.int64, _RING), ("closed_jobs", np.int64, 4)]
-)
-"""Registers of one cluster."""
-
-CONTROL: Final = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            # packet reader: packet, cycle in which it may leave its check, cycle of its commit
-            *("packet", "check_from", "commit_at", "issued"),
-            # scheduler
-            *("in_pass", "uncollected", "activations_free", "weights_free", "idle"),
-            # collector
-            *("state", "word", "chosen", "current", "fetched", "compute_cycles", "last_out", "finished"),
-        )
-    ]
-)
-"""Registers shared by all clusters."""
-
+_OTHER, _PASS, _ACTIVATIONS, _END = (int(kind) for kind in PacketKind)
+_ESCAPE, _BLOCK_END = int(RecordKind.ESCAPE), int(RecordKind.END)
 _D_IDLE, _D_START, _D_FETCH, _D_BLOCK, _D_RECORDS = range(5)
 _R_IDLE, _R_STEAL, _R_SELECT = range(3)
 _C_CHOOSE, _C_HEADER, _C_WORDS, _C_TRAILER = range(4)
@@ -94,27 +33,29 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _step_issuer(s: Any) -> tuple[int, int]:
-    """Beat issuer; return its activity and whether it took a vector."""
+def _activity(s: Any) -> int:
+    """What the cluster does in the cycle that the registers stand before."""
+    if s.steal == 1:
+        return _STEAL
+    if s.active == 1:
+        return _BEAT if s.left >= 1 else _EMPTY
+    if s.queued == 1:
+        return _BANK
+    if s.runs > s.jobs or s.z1 + s.z2 + s.z3 + s.sent > 0 or s.head != s.tail:
+        return _STARVED
+    return _IDLE
+
+
+@_compiled
+def _step_issuer(s: Any) -> int:
+    """Beat issuer; return whether it took a vector."""
     steal = s.steal == 1
     finishing = s.active == 1 and not steal and s.left <= 1
     valid = s.active == 1 and not steal and s.left >= 1
     open_slot = s.active == 0 or finishing
     blocked = s.opens == 1 and (s.busy_1 if s.next_bank == 1 else s.busy_0) == 1
     take = open_slot and not blocked and not steal and s.queued == 1
-    activity = _IDLE
-    if steal:
-        activity = _STEAL
-    elif valid:
-        activity = _BEAT
-        s.beats += 1
-    elif s.active == 1:
-        activity = _EMPTY
-    elif s.queued == 1:
-        activity = _BANK
-    elif s.runs > s.jobs or s.z1 + s.z2 + s.z3 + s.sent > 0 or s.head != s.tail:
-        activity = _STARVED
-
+    s.beats += 1 if valid else 0
     s.closed = 1 if finishing and s.ends == 1 else 0
     s.closed_job = s.job
     s.done = 1 if finishing and s.lasts == 1 else 0
@@ -137,7 +78,7 @@ def _step_issuer(s: Any) -> tuple[int, int]:
         s.left = max(s.left - 1, 0)
     if open_slot and not steal:
         s.active = 1 if take else 0
-    return activity, 1 if take else 0
+    return 1 if take else 0
 
 
 @_compiled
@@ -177,10 +118,10 @@ def _step_closed(s: Any, closed: int, closed_job: int, taken: int) -> None:
     if s.closed_out == 0 or taken == 1:
         s.closed_out = 0 if empty else 1
         if not empty:
-            s.closed_out_job = s.closed_jobs[s.closed_head % 4]
+            s.closed_out_job = s.closed_jobs[s.closed_head % CLOSED_DEPTH]
             s.closed_head += 1
     if closed == 1:
-        s.closed_jobs[s.closed_tail % 4] = closed_job
+        s.closed_jobs[s.closed_tail % CLOSED_DEPTH] = closed_job
         s.closed_tail += 1
 
 
@@ -193,10 +134,10 @@ def _step_queue(s: Any, taken: int) -> int:
     if s.queued == 0 or taken == 1:
         s.queued = 0 if empty else 1
         if not empty:
-            s.queued_entry = s.queue[s.head % _RING]
+            s.queued_entry = s.queue[s.head % RING]
             s.head += 1
     if s.z3 == 1 and keep:
-        s.queue[s.tail % _RING] = entry
+        s.queue[s.tail % RING] = entry
         s.tail += 1
     return 1 if s.z3 == 1 and not keep else 0
 
@@ -204,7 +145,7 @@ def _step_queue(s: Any, taken: int) -> int:
 @_compiled
 def _send(s: Any, live: int, end: int, last: int) -> None:
     """Decompressor's output register."""
-    entry = s.entries % _RING
+    entry = s.entries % RING
     s.ring_live[entry], s.ring_end[entry], s.ring_last[entry] = live, end, last
     s.ring_job[entry] = s.jobs % 4
     s.sent, s.sent_entry = 1, entry
@@ -236,9 +177,9 @@ def _step_decompressor(
     elif ready and cycle >= s.since + t.start:
         record = s.record
         s.record += 1
-        end = kind[record] == 2
+        end = kind[record] == _BLOCK_END
         last = end and s.block == blocks
-        if kind[record] != 0:
+        if kind[record] != _ESCAPE:
             s.skipped += spared[record]
             _send(s, live[record], 1 if end else 0, 1 if last else 0)
         if end:
@@ -250,11 +191,11 @@ def _step_decompressor(
 @_compiled
 def _step_cluster(
     s: Any, t: Any, cycle: int, bounds: Any, blocks: int, kind: Any, live: Any, spared: Any
-) -> int:
-    """All of one cluster; return its activity."""
+) -> None:
+    """All of one cluster."""
     closed, closed_job = s.closed, s.closed_job
     ready = s.credits > s.sent
-    activity, taken = _step_issuer(s)
+    taken = _step_issuer(s)
     describe = _step_drain(s, t, cycle)
     _step_closed(s, closed, closed_job, describe)
     s.used += describe
@@ -267,7 +208,6 @@ def _step_cluster(
     s.z2, s.z2_entry = s.z1, s.z1_entry
     s.z1, s.z1_entry = s.sent, s.sent_entry
     _step_decompressor(s, t, cycle, ready, bounds, blocks, kind, live, spared)
-    return int(activity)
 
 
 @_compiled
@@ -297,8 +237,7 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
             s.free_at = cycle + 1 + g.chosen
         g.fetched += 1
         end = cycle + count + t.collect_tail
-        # Two cycles through the egress queue.
-        g.last_out = end + 2
+        g.last_out = end + t.egress
         if g.fetched == totals[g.current]:
             g.fetched = 0
             g.current += 1
@@ -350,6 +289,18 @@ def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, c
 
 
 @_compiled
+def _announce(s: Any, cycle: int) -> None:
+    """Tell the collector of a drained block whose time has come."""
+    if s.ready_at == cycle:
+        if s.pending == 0:
+            s.pending_0 = s.ready_job
+        else:
+            s.pending_1 = s.ready_job
+        s.pending += 1
+        s.ready_at, s.ready_job, s.ready_next = s.ready_next, s.ready_next_job, -1
+
+
+@_compiled
 def run_layer(
     clusters: Any,
     g: Any,
@@ -373,13 +324,13 @@ def run_layer(
     ----------
     clusters, g, t : record arrays of ``CLUSTER`` (C), ``CONTROL`` and ``TIMING`` (one each)
     kinds, lengths : ndarray of int64, shape (packets,)
-        ``PACKET_KINDS`` and payload cycles of every packet.
+        ``PacketKind`` and payload cycles of every packet.
     job_pass, job_tile, totals : ndarray of int64, shape (jobs,)
         Pass and row of ``live`` of every job, and its blocks.
     bounds, blocks : ndarray of int64, shape (passes, C, 2) and (passes, C)
         Records and blocks of every cluster.
     kind : ndarray of int64, shape (records,)
-        0 escape, 1 vector, 2 vector that ends its block.
+        ``RecordKind`` of every record.
     live, spared : ndarray of int64, shape (tiles, records)
         Beats to do and beats left out.
     trace : ndarray of uint8, shape (C, cycles)
@@ -413,18 +364,12 @@ def run_layer(
 
         for n in range(count):
             s = clusters[n]
-            if s.ready_at == cycle:
-                if s.pending == 0:
-                    s.pending_0 = s.ready_job
-                else:
-                    s.pending_1 = s.ready_job
-                s.pending += 1
-                s.ready_at, s.ready_job, s.ready_next = s.ready_next, s.ready_next_job, -1
+            _announce(s, cycle)
+            if cycle < trace.shape[1]:
+                trace[n, cycle] = _activity(s)
             job = min(s.jobs, jobs - 1)
             one, row = job_pass[job], job_tile[job]
-            activity = _step_cluster(s, t, cycle, bounds[one, n], blocks[one, n], kind, live[row], spared[row])
+            _step_cluster(s, t, cycle, bounds[one, n], blocks[one, n], kind, live[row], spared[row])
             if s.runs < jobs and run_at[s.runs] >= 0 and run_at[s.runs] + n == cycle:
                 s.runs += 1
-            if cycle < trace.shape[1]:
-                trace[n, cycle] = activity
     return -1

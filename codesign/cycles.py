@@ -7,10 +7,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.cycle_kernel import ACTIVITIES, CLUSTER, CONTROL, TIMING, run_layer
+from codesign.cycle_kernel import run_layer
+from codesign.cycle_registers import ACTIVITIES, CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
 from hw.cluster import Cluster
 from hw.column import Column
 from hw.drain_station import DrainStation
+from hw.output_buffer import OutputBuffer
+from hw.queue import Queue
 from hw.record_reader import RecordReader
 from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
@@ -27,6 +30,13 @@ __all__ = ["ACTIVITIES", "CycleCount", "dense_cycles", "layer_cycles", "timeline
 Ints = NDArray[np.int64]
 
 _LIMIT: Final = 1 << 40
+_FRAME_WORDS: Final = 3
+"""SYNC, header and CRC word of a packet."""
+_KINDS: Final[dict[int, int]] = {
+    Opcode.PASS: PacketKind.PASS,
+    Opcode.ACTIVATIONS: PacketKind.ACTIVATIONS,
+    Opcode.END: PacketKind.END,
+}
 
 
 @dataclass(frozen=True)
@@ -126,11 +136,13 @@ def _timing(arch: ArchConfig) -> Any:
     """Constants of the pipeline, taken from the components that set them."""
     timing = np.zeros(1, TIMING).view(np.recarray)
     timing.start = RecordReader.START_LATENCY
-    # Select register, wait for the captured row, chain, then the output buffer's two registers.
-    timing.drain_tail = 1 + Column.drain_cycle(arch) + arch.tokens + DrainStation.LATENCY + 2
+    # Select register, wait for the captured row, chain, output buffer.
+    timing.drain_tail = (
+        1 + Column.drain_cycle(arch) + arch.tokens + DrainStation.LATENCY + OutputBuffer.READY_LATENCY
+    )
     timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
+    timing.egress = Queue.LATENCY
     timing.words_per_block = arch.words_per_block
-    timing.queue_depth = arch.queue_depth
     timing.rows = arch.groups
     timing.row_cycles = arch.tokens + 1
     timing.max_jobs = Scheduler.MAX_JOBS
@@ -170,33 +182,10 @@ def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> Cycle
     )
 
 
-def _program(
-    layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None
-) -> _Program:
+def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None) -> _Program:
     """Flatten a layer's packets, jobs and records."""
     tiles = tile_count(tokens, arch)
-    word_bytes = arch.stream_width // 8
-    kinds: list[int] = []
-    lengths: list[int] = []
-    words = 0
-
-    def add(data: bytes) -> None:
-        nonlocal words
-        for packet in read_packets(data, word_bytes):
-            kinds.append({Opcode.PASS: 1, Opcode.ACTIVATIONS: 2, Opcode.END: 3}.get(Opcode(packet.header.opcode), 0))
-            lengths.append(_payload_cycles(packet, word_bytes))
-            words += packet.words
-
-    add(layer.head)
-    for one in layer.passes:
-        add(one.data)
-        inputs = min(layer.cols - one.chunk * layer.schedule.chunk_inputs, layer.schedule.chunk_inputs)
-        length = -(-inputs // arch.lanes) * arch.words_per_input_word
-        kinds += [2] * tiles
-        lengths += [length] * tiles
-        words += (length + 3) * tiles
-    add(layer.tail)
-
+    kinds, lengths, words = _packets(layer, arch, tiles)
     records = [stream for one in layer.passes for stream in one.clusters]
     stops = np.cumsum([len(stream.bitmap) for stream in records])
     starts = stops - [len(stream.bitmap) for stream in records]
@@ -206,6 +195,7 @@ def _program(
     end = np.concatenate([stream.end for stream in records])
     kept = np.bitwise_count(bitmap).astype(np.int64)
     live = _live_beats(layer, arch, tokens, activations, kept)
+    kind = np.where(bitmap != 0, RecordKind.VECTOR, RecordKind.ESCAPE)
     return _Program(
         kinds=np.array(kinds, np.int64),
         lengths=np.array(lengths, np.int64),
@@ -215,10 +205,36 @@ def _program(
         totals=np.repeat(blocks.sum(axis=1), tiles),
         bounds=np.stack([starts.reshape(shape), stops.reshape(shape)], axis=-1).astype(np.int64),
         blocks=blocks,
-        kind=np.where(end != 0, 2, np.where(bitmap != 0, 1, 0)).astype(np.int64),
+        kind=np.where(end != 0, RecordKind.END, kind).astype(np.int64),
         live=live,
         spared=kept - live,
     )
+
+
+def _packets(layer: PackedLayer, arch: ArchConfig, tiles: int) -> tuple[list[int], list[int], int]:
+    """Kinds and payload cycles of all packets, and their stream words; every pass sends all tiles."""
+    word_bytes = arch.stream_width // 8
+    kinds: list[int] = []
+    lengths: list[int] = []
+    words = 0
+
+    def add(data: bytes) -> None:
+        nonlocal words
+        for packet in read_packets(data, word_bytes):
+            kinds.append(_KINDS.get(packet.header.opcode, PacketKind.OTHER))
+            lengths.append(_payload_cycles(packet, word_bytes))
+            words += packet.words
+
+    add(layer.head)
+    for one in layer.passes:
+        add(one.data)
+        inputs = min(layer.cols - one.chunk * layer.schedule.chunk_inputs, layer.schedule.chunk_inputs)
+        length = -(-inputs // arch.lanes) * arch.words_per_input_word
+        kinds += [PacketKind.ACTIVATIONS] * tiles
+        lengths += [length] * tiles
+        words += (length + _FRAME_WORDS) * tiles
+    add(layer.tail)
+    return kinds, lengths, words
 
 
 def _payload_cycles(packet: Packet, word_bytes: int) -> int:
@@ -226,7 +242,7 @@ def _payload_cycles(packet: Packet, word_bytes: int) -> int:
 
     The pair of a first word is taken apart while the reader still checks the header.
     """
-    stuffed = packet.words - packet.header.length - 3
+    stuffed = packet.words - packet.header.length - _FRAME_WORDS
     first = packet.payload[:word_bytes] == SYNC_BYTES * (word_bytes // len(SYNC_BYTES))
     return packet.header.length + stuffed - (1 if first else 0)
 
@@ -242,10 +258,9 @@ def _live_beats(
     tiles = tile_count(tokens, arch)
     padded = np.zeros((layer.cols, tiles * arch.tokens), np.bool_)
     padded[:, :tokens] = activations[:, :tokens] != 0
-    found = padded.reshape(layer.cols, tiles, arch.tokens).any(axis=-1).T
-    return np.concatenate(
-        [_pass_beats(one, found, layer, arch) for one in layer.passes], axis=1
-    )
+    by_tile = padded.reshape(layer.cols, tiles, arch.tokens)
+    found: NDArray[np.bool_] = np.logical_or.reduce(by_tile, axis=-1).T
+    return np.concatenate([_pass_beats(one, found, layer, arch) for one in layer.passes], axis=1)
 
 
 def _pass_beats(one: PackedPass, found: NDArray[np.bool_], layer: PackedLayer, arch: ArchConfig) -> Ints:
@@ -261,4 +276,5 @@ def _pass_beats(one: PackedPass, found: NDArray[np.bool_], layer: PackedLayer, a
         return np.where(inputs[:, place], np.bitwise_count(bitmap), 0).astype(np.int64)
     groups = inputs.reshape(len(inputs), -1, arch.groups, arch.lanes).any(axis=-1)
     masks = (groups * (1 << np.arange(arch.groups))).sum(axis=-1)
-    return np.bitwise_count(masks[:, place // arch.segment] & bitmap).astype(np.int64)
+    beats: Ints = np.bitwise_count(masks[:, place // arch.segment] & bitmap).astype(np.int64)
+    return beats

@@ -1,6 +1,8 @@
 """The accelerator: streams in and out, control in the middle, a chain of clusters."""
 
-from amaranth.hdl import Module, Signal, Value
+from typing import Final
+
+from amaranth.hdl import Module, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,19 +20,14 @@ from hw.split_adder import SplitAdder
 from hw.status import Status
 from spec.arch import ArchConfig
 
-__all__ = ["CLUSTER_MODULE", "Accelerator", "egress_depth"]
-
-CLUSTER_MODULE = "mixvec_cluster"
-"""Verilog name of :class:`hw.cluster.Cluster`."""
-
-
-def egress_depth(arch: ArchConfig) -> int:
-    """Entries of the egress queue: enough to cover the collect chain at one word per cycle."""
-    return 1 << (arch.clusters + 16 - 1).bit_length()
+__all__ = ["Accelerator"]
 
 
 class Accelerator(wiring.Component):
     """Packets in, packets out; see ``spec.packet`` for what they are.
+
+    One word per cycle in, less ``PacketReader.OVERHEAD`` cycles per packet and waits for a free buffer;
+    one word per cycle out. No output depends combinationally on an input.
 
     Parameters
     ----------
@@ -41,18 +38,32 @@ class Accelerator(wiring.Component):
     i, o : In, Out(stream.Signature(stream_width))
     """
 
+    MODULE = "mixvec"
+    """Name of the Verilog module."""
+
+    i: stream.Interface
+    o: stream.Interface
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
-        super().__init__(
-            {
-                "i": In(stream.Signature(arch.stream_width)),
-                "o": Out(stream.Signature(arch.stream_width)),
-            }
-        )
+        self.arch: Final = arch
+        super().__init__(self.members(arch))
+
+    @staticmethod
+    def members(arch: ArchConfig) -> dict[str, wiring.Member]:
+        """Ports, for whoever describes the module."""
+        return {
+            "i": In(stream.Signature(arch.stream_width)),
+            "o": Out(stream.Signature(arch.stream_width)),
+        }
+
+    @staticmethod
+    def egress_depth(arch: ArchConfig) -> int:
+        """Entries of the egress queue: enough to cover the collect chain at one word per cycle."""
+        return 1 << (arch.clusters + 16 - 1).bit_length()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        arch, depth = self.arch, egress_depth(self.arch)
+        arch, depth = self.arch, self.egress_depth(self.arch)
         m.submodules.deframer = deframer = Deframer(arch)
         m.submodules.reader = reader = PacketReader(arch)
         m.submodules.loader = loader = Loader(arch)
@@ -60,7 +71,7 @@ class Accelerator(wiring.Component):
         m.submodules.collector = collector = Collector(arch, depth)
         m.submodules.adder = adder = SplitAdder(arch)
         m.submodules.egress = egress = Egress(arch, depth)
-        m.submodules.counters = counters = Counters(arch)
+        m.submodules.counter_bank = counters = Counters(arch)
         m.submodules.status = status = Status(arch, Counters.WIDTH)
         wiring.connect(m, wiring.flipped(self.i), deframer.i)
         wiring.connect(m, deframer.o, reader.i)
@@ -68,17 +79,10 @@ class Accelerator(wiring.Component):
         wiring.connect(m, status.o, collector.status)
         wiring.connect(m, egress.o, wiring.flipped(self.o))
         self._connect_input(m, reader, loader, scheduler)
+        self._connect_output(m, loader, collector, adder, egress)
+        self._chain(m, loader, scheduler, collector, adder, counters)
         m.d.comb += [
             scheduler.collected.eq(adder.job_end),
-            collector.clear.eq(loader.begin),
-            collector.job_valid.eq(loader.job_valid),
-            collector.job.eq(loader.job),
-            collector.credit.eq(egress.credit),
-            adder.clear.eq(loader.begin),
-            adder.tag.eq(loader.tag),
-            egress.kind.eq(adder.kind),
-            egress.word.eq(adder.word),
-            egress.emit.eq(adder.emit),
             counters.begin.eq(loader.begin),
             counters.active.eq(scheduler.active),
             counters.words.eq(reader.words),
@@ -88,12 +92,9 @@ class Accelerator(wiring.Component):
             status.settled.eq(scheduler.idle & collector.empty),
             status.counters.eq(counters.values),
         ]
-        self._chain(m, loader, scheduler, collector, adder, counters)
         return m
 
-    def _connect_input(
-        self, m: Module, reader: PacketReader, loader: Loader, scheduler: Scheduler
-    ) -> None:
+    def _connect_input(self, m: Module, reader: PacketReader, loader: Loader, scheduler: Scheduler) -> None:
         """Packet reader, loader and scheduler answer each other."""
         m.d.comb += [
             loader.header.eq(reader.header),
@@ -110,6 +111,22 @@ class Accelerator(wiring.Component):
             scheduler.next_pass.eq(loader.next_pass),
         ]
 
+    def _connect_output(
+        self, m: Module, loader: Loader, collector: Collector, adder: SplitAdder, egress: Egress
+    ) -> None:
+        """Collector, split adder and egress serve the layer that the loader has begun."""
+        m.d.comb += [
+            collector.clear.eq(loader.begin),
+            collector.job_valid.eq(loader.job_valid),
+            collector.job.eq(loader.job),
+            collector.credit.eq(egress.credit),
+            adder.clear.eq(loader.begin),
+            adder.tag.eq(loader.tag),
+            egress.kind.eq(adder.kind),
+            egress.word.eq(adder.word),
+            egress.emit.eq(adder.emit),
+        ]
+
     def _chain(
         self,
         m: Module,
@@ -120,16 +137,17 @@ class Accelerator(wiring.Component):
         counters: Counters,
     ) -> None:
         """Load bus and collect chain through all clusters."""
-        load, request = Value.cast(loader.load), Value.cast(collector.request)
+        load: ValueLike = loader.load
+        request: ValueLike = collector.request
         answer = delay(m, collector.literal, Cluster.DATA_LAG, "literal")
         for n in range(self.arch.clusters):
-            cluster = Cluster(self.arch)
-            m.submodules[f"cluster_{n}"] = place(CLUSTER_MODULE, cluster)
+            name = f"cluster_{n}"
+            m.submodules[name], cluster = place(Cluster.MODULE, name, Cluster.members(self.arch))
             m.d.comb += [
                 cluster.index.eq(n),
                 cluster.horizontal.eq(loader.horizontal),
-                Value.cast(cluster.load).eq(load),
-                Value.cast(cluster.request).eq(request),
+                cluster.load.eq(load),
+                cluster.request.eq(request),
                 cluster.data.eq(answer),
                 scheduler.done[n].eq(cluster.job_done),
                 collector.ready[n].eq(cluster.ready),
@@ -137,11 +155,6 @@ class Accelerator(wiring.Component):
                 counters.beats[n].eq(cluster.beat),
                 counters.skipped[n].eq(cluster.skipped),
             ]
-            load, request = Value.cast(cluster.load_next), Value.cast(cluster.request_next)
-            answer = cluster.data_next
-        aligned = Signal(len(request))
-        m.d.comb += [
-            aligned.eq(delay(m, request, Cluster.DATA_LAG, "request", reset_less=False)),
-            Value.cast(adder.item).eq(aligned),
-            adder.answer.eq(answer),
-        ]
+            load, request, answer = cluster.load_next, cluster.request_next, cluster.data_next
+        item = delay(m, request, Cluster.DATA_LAG, "request", reset_less=False)
+        m.d.comb += [Value.cast(adder.item).eq(item), adder.answer.eq(answer)]

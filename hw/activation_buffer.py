@@ -1,12 +1,16 @@
 """Activations of one token, double-buffered, and the choice of operands."""
 
+from functools import reduce
+from operator import or_
+from typing import Final
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory
 from hw.pipeline import delay
-from hw.shapes import column_shape
+from hw.shapes import column_shape, token_shape
 from spec.arch import ArchConfig
 
 __all__ = ["ActivationBuffer"]
@@ -16,7 +20,8 @@ class ActivationBuffer(wiring.Component):
     """Hold one token's activations and give every multiplier its operand.
 
     Vertical: all lanes get the activation of ``lane``. Horizontal: every lane gets its own.
-    Latency ``LATENCY`` cycles from ``read``; ``lane`` is expected ``LANE_DELAY`` cycle after its ``read``.
+    Latency ``LATENCY`` cycles from ``read`` to ``operands``, of which ``lane`` joins ``LANE_DELAY`` cycles
+    after its ``read``. One operand vector per cycle.
 
     Parameters
     ----------
@@ -25,23 +30,30 @@ class ActivationBuffer(wiring.Component):
 
     Members
     -------
-    index : In
+    index : In(token_shape(arch))
         Number of the token column; a constant where the column is placed.
     write, read, lane, horizontal : In
-        As in ``hw.shapes.column_shape``.
-    operands : Out
+        As in ``hw.shapes.column_shape``. ``horizontal`` does not change while beats are under way.
+    operands : Out(ArrayLayout)
         One signed activation per lane.
     """
 
     LATENCY = 5
     LANE_DELAY = 1
 
+    index: Signal
+    write: data.View
+    read: data.View
+    lane: Signal
+    horizontal: Signal
+    operands: data.View
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         chain = column_shape(arch)
         super().__init__(
             {
-                "index": In(max((arch.tokens - 1).bit_length(), 1)),
+                "index": In(token_shape(arch)),
                 **{name: In(chain[name].shape) for name in ("write", "read", "lane", "horizontal")},
                 "operands": Out(data.ArrayLayout(signed(arch.activation_width), arch.lanes)),
             }
@@ -54,18 +66,16 @@ class ActivationBuffer(wiring.Component):
         self._connect_write(m, storage)
         m.d.comb += storage.read_address.eq(Value.cast(self.read))
 
-        gated, operands = [], []
-        broadcast = Signal(width, reset_less=True)
+        gated: list[Value] = []
         for lane in range(lanes):
             word = storage.read_data.word_select(lane, width)
             off = Signal(name=f"off_{lane}", reset_less=True)
             gate = Signal(width, name=f"gated_{lane}", reset_less=True)
             m.d.sync += [off.eq(~self.horizontal & (self.lane != lane)), gate.eq(Mux(off, 0, word))]
             gated.append(gate)
-        selected = Signal(width)
-        for gate in gated:
-            selected = selected | gate
-        m.d.sync += broadcast.eq(selected)
+        broadcast = Signal(width, reset_less=True)
+        m.d.sync += broadcast.eq(reduce(or_, gated))
+        operands = []
         for lane in range(lanes):
             own = delay(m, gated[lane], 1, f"own_{lane}")
             operand = Signal(width, name=f"operand_{lane}", reset_less=True)

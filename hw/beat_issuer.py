@@ -1,10 +1,12 @@
 """Beat issuer: vectors to beats, one per cycle, into alternating psum banks."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from typing import Final
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.shapes import beat_shape, closed_shape, vector_shape
+from hw.shapes import beat_shape, bundle, closed_shape, vector_shape
 from spec.arch import ArchConfig
 
 __all__ = ["BeatIssuer"]
@@ -13,8 +15,13 @@ __all__ = ["BeatIssuer"]
 class BeatIssuer(wiring.Component):
     """Walk the live groups of each vector, lowest first, one beat per cycle without a gap between vectors.
 
-    Blocks alternate between the two psum banks. A block does not start before its bank is drained. A
-    steal from the drain takes the cycle; the beat waits.
+    Latency 2 cycles from a vector to its first beat. A vector without live groups takes one cycle. Blocks
+    alternate between the two psum banks; a block does not start before its bank is drained. A steal from
+    the drain takes the cycle; the beat waits.
+
+    Parameters
+    ----------
+    arch : ArchConfig
 
     Members
     -------
@@ -25,15 +32,25 @@ class BeatIssuer(wiring.Component):
     release : In(1)
         With the last steal of ``steal_bank``: the bank is free again.
     beat : Out(beat_shape(arch))
-        Registered.
+        Registered, as are the other outputs except ``i.ready``.
     closed : Out(stream.Signature(closed_shape(arch)))
         A block got its last beat. The receiver has room for both banks; ``ready`` is not looked at.
     job_done : Out(1)
-        The job needs its activations no more.
+        Pulse: the job needs its activations and weights no more.
     """
 
+    horizontal: Signal
+    i: stream.Interface
+    steal: Signal
+    steal_row: Signal
+    steal_bank: Signal
+    release: Signal
+    beat: data.View
+    closed: stream.Interface
+    job_done: Signal
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "horizontal": In(1),
@@ -50,7 +67,7 @@ class BeatIssuer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        current = Signal(vector_shape(self.arch), reset_less=True)
+        current = bundle(vector_shape(self.arch), "current", reset_less=True)
         active, bank = Signal(), Signal()
         rest = Signal(self.arch.groups)
         finishing = Signal()
@@ -113,39 +130,44 @@ class BeatIssuer(wiring.Component):
         arch = self.arch
         lane_bits, group_bits = arch.lanes.bit_length() - 1, arch.groups.bit_length() - 1
         row, lane, lanes = Signal(self.beat.row.shape()), Signal(self.beat.lane.shape()), Signal(arch.lanes)
-        lowest = Signal(arch.groups)
-        group = Signal(max(group_bits, 1))
         low = current.position[:lane_bits]
         middle = current.position[lane_bits : lane_bits + group_bits]
+        high = current.position[lane_bits + group_bits :]
+        lowest = Signal(arch.groups)
+        group = Signal(max(group_bits, 1))
+        one_lane = (1 << low)[: arch.lanes] if lane_bits else 1
+        # Position of a one-hot bit, bit by bit of the result.
+        bits = (Cat(lowest[n] for n in range(arch.groups) if n >> bit & 1).any() for bit in range(group_bits))
+        # With one group per segment there is nothing to choose; an empty choice is no legal Verilog.
+        inner = Mux(self.horizontal, group[:group_bits], middle) if group_bits else Const(0, 0)
+        word = Signal(len(self.beat.activation.word))
         m.d.comb += [
             lowest.eq(current.live & -current.live),
-            # Position of a one-hot bit, bit by bit of the result.
-            group.eq(
-                Cat(
-                    Cat(lowest[n] for n in range(arch.groups) if n >> bit & 1).any()
-                    for bit in range(group_bits)
-                )
-            ),
+            group.eq(Cat(bits)),
             lane.eq(low),
             row.eq(Mux(self.horizontal, middle, group)),
-            lanes.eq(Mux(self.horizontal, (1 << low)[: arch.lanes] if lane_bits else 1, (1 << arch.lanes) - 1)),
+            lanes.eq(Mux(self.horizontal, one_lane, (1 << arch.lanes) - 1)),
+            word.eq(Cat(inner, high)),
         ]
-        high = current.position[lane_bits + group_bits :]
-        word = Signal(len(self.beat.activation.word))
-        rank = Signal(range(arch.groups + 1))
-        below = Signal(arch.groups)
+        m.d.sync += [
+            self.beat.activation.word.eq(word),
+            self.beat.activation.bank.eq(current.activation_bank),
+        ]
+        self._address(m, current, lowest)
+        return row, lane, lanes
+
+    def _address(self, m: Module, current: data.View, lowest: Signal) -> None:
+        """Values lie beat after beat, those of skipped groups too: count the vector's groups before this."""
+        groups = self.arch.groups
+        rank, below = Signal(range(groups + 1)), Signal(groups)
         m.d.comb += [
             below.eq(current.bitmap & (lowest - 1)),
-            rank.eq(sum(below[n] for n in range(arch.groups))),
-            word.eq(Cat(Mux(self.horizontal, group[:group_bits], middle), high)),
+            rank.eq(sum(below[n] for n in range(groups))),
         ]
         m.d.sync += [
             self.beat.value.index.eq(current.values + rank),
             self.beat.value.bank.eq(current.weight_bank),
-            self.beat.activation.word.eq(word),
-            self.beat.activation.bank.eq(current.activation_bank),
         ]
-        return row, lane, lanes
 
     def _emit(
         self,
@@ -159,7 +181,7 @@ class BeatIssuer(wiring.Component):
     ) -> None:
         """Register the beat and remember which psums have been started."""
         arch = self.arch
-        touched = Signal(data.ArrayLayout(data.ArrayLayout(arch.lanes, arch.groups), 2))
+        touched = bundle(data.ArrayLayout(data.ArrayLayout(arch.lanes, arch.groups), 2), "touched")
         valid = Signal()
         target_row, target_bank = Signal(self.beat.row.shape()), Signal()
         started = Signal(arch.lanes)

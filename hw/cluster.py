@@ -1,7 +1,10 @@
 """A cluster: one compressed stream multiplied by L x T PEs."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from typing import Final
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
+from amaranth.lib import wiring
+from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
 from hw.beat_issuer import BeatIssuer
@@ -14,14 +17,20 @@ from hw.memory import BlockMemory
 from hw.output_buffer import OutputBuffer
 from hw.pipeline import delay
 from hw.queue import Queue
-from hw.shapes import JOB_WIDTH, LoadKind, beat_shape, closed_shape, column_shape, item_shape, load_shape
+from hw.shapes import (
+    JOB_WIDTH,
+    LoadKind,
+    beat_shape,
+    bundle,
+    closed_shape,
+    column_shape,
+    item_shape,
+    load_shape,
+)
 from hw.zero_skip import ZeroSkip
 from spec.arch import ArchConfig
 
-__all__ = ["COLUMN_MODULE", "Cluster"]
-
-COLUMN_MODULE = "mixvec_column"
-"""Verilog name of :class:`hw.column.Column`."""
+__all__ = ["Cluster"]
 
 
 class Cluster(wiring.Component):
@@ -38,45 +47,69 @@ class Cluster(wiring.Component):
     index : In
         Number of the cluster, a constant.
     horizontal : In(1)
-        Direction of the layer.
-    load, load_next : In, Out
-        ``hw.shapes.load_shape``.
-    request, request_next : In, Out
-        ``hw.shapes.item_shape``.
-    data, data_next : In, Out
-        Answers; ``data`` of an item comes ``DATA_LAG`` cycles after its ``request``.
-    job_done, ready, ready_job : Out
-        To the scheduler and the collector.
+        Direction of the layer; changes only while the cluster is idle.
+    load, load_next : In, Out(load_shape(arch))
+        ``load_next`` is ``load`` one cycle later.
+    request, request_next : In, Out(item_shape(arch))
+        ``request_next`` is ``request`` one cycle later.
+    data, data_next : In, Out(stream_width)
+        Answers of the clusters so far; that to ``request`` is expected ``DATA_LAG`` cycles after it, and
+        leaves one cycle later.
+    job_done : Out(1)
+        Pulse: a job needs its activations and weights no more.
+    ready, ready_job : Out
+        Pulse: a block can be fetched; number of its job.
     beat, skipped : Out
         Beats multiplied and beats spared in this cycle, for the counters.
     """
 
+    MODULE = "mixvec_cluster"
+    """Name of the Verilog module that the accelerator places."""
     DATA_LAG = OutputBuffer.LATENCY + 1
+    CLOSED_DEPTH = 4
+    """Places for closed blocks that wait for the drain; there are at most two, one per psum bank."""
+
+    index: Signal
+    horizontal: Signal
+    load: View
+    load_next: View
+    request: View
+    request_next: View
+    data: Signal
+    data_next: Signal
+    job_done: Signal
+    ready: Signal
+    ready_job: Signal
+    beat: Signal
+    skipped: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
-        super().__init__(
-            {
-                "index": In(item_shape(arch)["cluster"].shape),
-                "horizontal": In(1),
-                "load": In(load_shape(arch)),
-                "load_next": Out(load_shape(arch)),
-                "request": In(item_shape(arch)),
-                "request_next": Out(item_shape(arch)),
-                "data": In(arch.stream_width),
-                "data_next": Out(arch.stream_width),
-                "job_done": Out(1),
-                "ready": Out(1),
-                "ready_job": Out(JOB_WIDTH),
-                "beat": Out(1),
-                "skipped": Out(range(arch.groups + 1)),
-            }
-        )
+        self.arch: Final = arch
+        super().__init__(self.members(arch))
+
+    @staticmethod
+    def members(arch: ArchConfig) -> dict[str, wiring.Member]:
+        """Ports, for whoever places the module."""
+        return {
+            "index": In(item_shape(arch)["cluster"].shape),
+            "horizontal": In(1),
+            "load": In(load_shape(arch)),
+            "load_next": Out(load_shape(arch)),
+            "request": In(item_shape(arch)),
+            "request_next": Out(item_shape(arch)),
+            "data": In(arch.stream_width),
+            "data_next": Out(arch.stream_width),
+            "job_done": Out(1),
+            "ready": Out(1),
+            "ready_job": Out(JOB_WIDTH),
+            "beat": Out(1),
+            "skipped": Out(range(arch.groups + 1)),
+        }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
-        load = Signal(load_shape(arch))
+        load = bundle(load_shape(arch), "load_here")
         m.d.sync += load.eq(self.load)
         m.d.comb += self.load_next.eq(load)
         mine = self._own_load(m, load)
@@ -84,7 +117,7 @@ class Cluster(wiring.Component):
         m.submodules.decompressor = decompressor = Decompressor(arch)
         m.submodules.zero_skip = zero_skip = ZeroSkip(arch)
         m.submodules.issuer = issuer = BeatIssuer(arch)
-        m.submodules.closed = closed = Queue(closed_shape(arch), 4)
+        m.submodules.closed_queue = closed = Queue(closed_shape(arch), self.CLOSED_DEPTH)
         m.submodules.drain = drain = Drain(arch)
         wiring.connect(m, decompressor.o, zero_skip.i)
         wiring.connect(m, zero_skip.o, issuer.i)
@@ -108,9 +141,9 @@ class Cluster(wiring.Component):
         self._collect(m, closed, drain, psum, psum_valid)
         return m
 
-    def _own_load(self, m: Module, load: data.View) -> Signal:
+    def _own_load(self, m: Module, load: View) -> View:
         """Load bus with weights for other clusters blanked out."""
-        mine = Signal(load_shape(self.arch))
+        mine = bundle(load_shape(self.arch), "load_mine")
         kinds = (LoadKind.BLOCK, LoadKind.RECORD, LoadKind.VALUE)
         addressed = Cat(load.kind == kind for kind in kinds).any()
         m.d.comb += mine.eq(load)
@@ -118,7 +151,7 @@ class Cluster(wiring.Component):
             m.d.comb += mine.kind.eq(LoadKind.IDLE)
         return mine
 
-    def _values(self, m: Module, load: data.View, beat: data.View) -> Value:
+    def _values(self, m: Module, load: View, beat: View) -> Value:
         """Value memory: the beat's weights, in the cycle in which the first column expects them."""
         arch = self.arch
         per_word = arch.beats_per_word
@@ -141,11 +174,11 @@ class Cluster(wiring.Component):
         return delay(m, weights, Column.WEIGHT_CYCLE - BlockMemory.LATENCY - 1, "weights")
 
     def _columns(
-        self, m: Module, load: data.View, beat: data.View, weights: Value, drain: Drain
+        self, m: Module, load: View, beat: View, weights: Value, drain: Drain
     ) -> tuple[Value, Value]:
         """Chain the columns; return the psums that leave the last one, and when they are valid."""
         arch = self.arch
-        head = Signal(column_shape(arch))
+        head = bundle(column_shape(arch), "head")
         m.d.comb += [
             head.write.enable.eq(load.kind == LoadKind.ACTIVATION),
             head.write.part.eq(load.part),
@@ -160,32 +193,26 @@ class Cluster(wiring.Component):
         self._psum_control(m, head, beat)
         # The first select is made in the cycle of the beat of its steal.
         wait = Column.drain_cycle(arch)
-        select = delay(m, drain.select, wait, "select")
-        m.d.comb += Value.cast(head.drain).eq(select)
-        chain: Value = Value.cast(head)
-        drained: Value = Signal(arch.lanes * arch.psum_width, name="drained_head")
+        m.d.comb += Value.cast(head.drain).eq(delay(m, drain.select, wait, "select"))
+        chain: ValueLike = head
+        drained: ValueLike = 0
         for token in range(arch.tokens):
-            column = Column(arch)
-            m.submodules[f"column_{token}"] = place(COLUMN_MODULE, column)
-            m.d.comb += [
-                column.index.eq(token),
-                Value.cast(column.chain).eq(chain),
-                column.drained.eq(drained),
-            ]
-            chain, drained = Value.cast(column.chain_next), column.drained_next
+            name = f"column_{token}"
+            m.submodules[name], column = place(Column.MODULE, name, Column.members(arch))
+            m.d.comb += [column.index.eq(token), column.chain.eq(chain), column.drained.eq(drained)]
+            chain, drained = column.chain_next, column.drained_next
         # A chain of its own, with reset: a stray select after power-up would fill the output buffer.
-        valid = delay(
-            m, drain.select.valid, wait + arch.tokens + DrainStation.LATENCY, "psum_valid", reset_less=False
-        )
-        return drained, valid
+        wait += arch.tokens + DrainStation.LATENCY
+        valid = delay(m, drain.select.valid, wait, "psum_valid", reset_less=False)
+        return Value.cast(drained), valid
 
-    def _psum_control(self, m: Module, head: data.View, beat: data.View) -> None:
+    def _psum_control(self, m: Module, head: View, beat: View) -> None:
         """Delay psum control to where products arrive; find rows written by the beat before."""
         arch = self.arch
-        before = Signal(beat_shape(arch), reset_less=True)
+        before = bundle(beat_shape(arch), "before", reset_less=True)
         m.d.sync += before.eq(beat)
         same = (before.row == beat.row) & (before.psum_bank == beat.psum_bank)
-        control = Signal(column_shape(arch)["psums"].shape, reset_less=True)
+        control = bundle(column_shape(arch)["psums"].shape, "control", reset_less=True)
         row_bits = (arch.groups - 1).bit_length()
         m.d.sync += [
             control.row.eq(Cat(beat.row[:row_bits], beat.psum_bank)),
@@ -201,7 +228,7 @@ class Cluster(wiring.Component):
         """Output buffer between the drain and the collect chain."""
         arch = self.arch
         m.submodules.outputs = outputs = OutputBuffer(arch)
-        request = Signal(item_shape(arch))
+        request = bundle(item_shape(arch), "request_here")
         answer = Signal(arch.stream_width, reset_less=True)
         m.d.sync += [request.eq(self.request), answer.eq(self.data | outputs.data)]
         m.d.comb += [

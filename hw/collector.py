@@ -1,10 +1,12 @@
 """Collector: fetches drained blocks from the clusters, job after job."""
 
+from typing import Final
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.shapes import JOB_WIDTH, ItemKind, item_shape, job_shape
+from hw.shapes import JOB_WIDTH, ItemKind, bundle, item_shape, job_shape
 from hw.status import status_shape
 from spec.arch import ArchConfig
 
@@ -18,26 +20,43 @@ class Collector(wiring.Component):
     job and parts of one block meet in the slot that sums them. A block takes ``cycles(arch)`` cycles
     while the egress has room. Status packets go between blocks.
 
+    Parameters
+    ----------
+    arch : ArchConfig
+    egress_depth : int
+        Items that the egress has room for.
+
     Members
     -------
     clear : In(1)
         Pulse: a layer starts; turns begin anew, so that equal layers take equal time.
     job_valid, job : In
-        Pulse: a job starts.
+        Pulse: a job starts, with so many blocks.
     ready, ready_job : In
-        Pulse per cluster: a block is complete, and its job number.
+        Pulse per cluster: a block is complete, and its job number; at most two blocks of a cluster wait.
     status : In(stream.Signature(status_shape(arch)))
     credit : In
         Items that the egress has got rid of in this cycle.
     request, literal : Out
-        Head of the collect chain; ``literal`` is the word of a status item.
+        Head of the collect chain, an item per cycle; ``literal`` is the word of a status item, else 0.
     empty : Out(1)
         The egress holds nothing.
     """
 
+    clear: Signal
+    job_valid: Signal
+    job: data.View
+    ready: Signal
+    ready_job: data.View
+    status: stream.Interface
+    credit: Signal
+    request: data.View
+    literal: Signal
+    empty: Signal
+
     def __init__(self, arch: ArchConfig, egress_depth: int) -> None:
-        self.arch = arch
-        self.egress_depth = egress_depth
+        self.arch: Final = arch
+        self.egress_depth: Final = egress_depth
         super().__init__(
             {
                 "clear": In(1),
@@ -60,7 +79,7 @@ class Collector(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        arch, item = self.arch, self.request
+        item = self.request
         credits = Signal(range(self.egress_depth + 1), init=self.egress_depth)
         go, last_block, finish = Signal(), Signal(), Signal()
         chosen, word = Signal(item.cluster.shape()), Signal(item.address.shape())
@@ -83,21 +102,7 @@ class Collector(wiring.Component):
                 with m.Elif(eligible.any()):
                     m.d.sync += chosen.eq(self._next(m, eligible, chosen))
                     m.next = "header"
-            with m.State("header"):
-                with m.If(go):
-                    m.d.comb += item.kind.eq(ItemKind.BLOCK_HEADER)
-                    m.next = "words"
-            with m.State("words"):
-                with m.If(go):
-                    m.d.comb += item.kind.eq(ItemKind.BLOCK_DATA)
-                    m.d.sync += word.eq(word + 1)
-                    with m.If(word == arch.words_per_block - 1):
-                        m.next = "trailer"
-            with m.State("trailer"):
-                with m.If(go):
-                    m.d.comb += [item.kind.eq(ItemKind.BLOCK_TRAILER), item.job_end.eq(last_block)]
-                    m.d.comb += finish.eq(1)
-                    m.next = "choose"
+            self._fetch(m, go, word, last_block, finish)
             with m.State("status"):
                 m.d.comb += self.status.ready.eq(go)
                 with m.If(self.status.valid & go):
@@ -106,9 +111,28 @@ class Collector(wiring.Component):
                         m.next = "choose"
         return m
 
+    def _fetch(self, m: Module, go: Signal, word: Signal, last_block: Signal, finish: Signal) -> None:
+        """States that fetch one block from the chosen cluster."""
+        item = self.request
+        with m.State("header"):
+            with m.If(go):
+                m.d.comb += item.kind.eq(ItemKind.BLOCK_HEADER)
+                m.next = "words"
+        with m.State("words"):
+            with m.If(go):
+                m.d.comb += item.kind.eq(ItemKind.BLOCK_DATA)
+                m.d.sync += word.eq(word + 1)
+                with m.If(word == self.arch.words_per_block - 1):
+                    m.next = "trailer"
+        with m.State("trailer"):
+            with m.If(go):
+                m.d.comb += [item.kind.eq(ItemKind.BLOCK_TRAILER), item.job_end.eq(last_block)]
+                m.d.comb += finish.eq(1)
+                m.next = "choose"
+
     def _track(self, m: Module, chosen: Signal, finish: Signal, last_block: Signal) -> Signal:
         """Follow jobs and finished blocks; return which clusters have a block of the current job."""
-        totals = Signal(data.ArrayLayout(self.job.blocks.shape(), 1 << JOB_WIDTH))
+        totals = bundle(data.ArrayLayout(self.job.blocks.shape(), 1 << JOB_WIDTH), "totals")
         newest, current, fetched = Signal(JOB_WIDTH), Signal(JOB_WIDTH), Signal(self.job.blocks.shape())
         with m.If(self.job_valid):
             m.d.sync += [totals[newest].eq(self.job.blocks), newest.eq(newest + 1)]
@@ -120,12 +144,9 @@ class Collector(wiring.Component):
         eligible = Signal(self.arch.clusters)
         for n in range(self.arch.clusters):
             # Both halves of the cluster's output buffer may be waiting.
-            jobs = Signal(data.ArrayLayout(JOB_WIDTH, 2), name=f"jobs_{n}")
-            count, pop, place = (
-                Signal(range(3), name=f"count_{n}"),
-                Signal(name=f"pop_{n}"),
-                Signal(name=f"place_{n}"),
-            )
+            jobs = bundle(data.ArrayLayout(JOB_WIDTH, 2), f"jobs_{n}")
+            count = Signal(range(3), name=f"count_{n}")
+            pop, place = Signal(name=f"pop_{n}"), Signal(name=f"place_{n}")
             m.d.comb += [
                 pop.eq(finish & (chosen == n)),
                 place.eq(count - pop),

@@ -1,15 +1,17 @@
 """One token column of a cluster: L PEs."""
 
+from typing import Final
+
 from amaranth.hdl import Module, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.activation_buffer import ActivationBuffer
 from hw.drain_station import DrainStation
-from hw.pipeline import delay
+from hw.pipeline import delay, delay_fields
 from hw.product_tree import ProductTree
 from hw.psums import PsumBank
-from hw.shapes import column_shape
+from hw.shapes import column_shape, token_shape
 from spec.arch import ArchConfig
 
 __all__ = ["Column"]
@@ -19,9 +21,9 @@ class Column(wiring.Component):
     """L multipliers, their psums and one token's activations.
 
     Everything arrives through a register and goes on to the next column, so nothing is broadcast.
-    With the read address in the column's register in cycle 0, ``chain`` expects ``lane`` in cycle
+    With the read address in the column's register in cycle 0, that register expects ``lane`` in cycle
     ``LANE_CYCLE``, ``weights`` in ``WEIGHT_CYCLE``, ``psums`` in ``psum_cycle(arch)``, and the first
-    ``drain`` select of a captured row in ``drain_cycle(arch)``.
+    ``drain`` select of a captured row in ``drain_cycle(arch)``. One beat per cycle.
 
     Parameters
     ----------
@@ -29,28 +31,40 @@ class Column(wiring.Component):
 
     Members
     -------
-    index : In
+    index : In(token_shape(arch))
         Number of the column, a constant.
-    chain, chain_next : In, Out
-        ``hw.shapes.column_shape``; ``chain_next`` is one cycle later.
+    chain, chain_next : In, Out(column_shape(arch))
+        ``chain_next`` is ``chain`` one cycle later.
     drained, drained_next : In, Out
-        Psums on their way out.
+        L psums on their way out, lane 0 lowest; ``drained`` is expected one cycle before
+        ``drained_next``.
     """
 
+    MODULE = "mixvec_column"
+    """Name of the Verilog module that clusters place."""
     LANE_CYCLE = ActivationBuffer.LANE_DELAY
     WEIGHT_CYCLE = ActivationBuffer.LATENCY - 1
 
+    index: Signal
+    chain: data.View
+    chain_next: data.View
+    drained: Signal
+    drained_next: Signal
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
-        super().__init__(
-            {
-                "index": In(max((arch.tokens - 1).bit_length(), 1)),
-                "chain": In(column_shape(arch)),
-                "chain_next": Out(column_shape(arch)),
-                "drained": In(arch.lanes * arch.psum_width),
-                "drained_next": Out(arch.lanes * arch.psum_width),
-            }
-        )
+        self.arch: Final = arch
+        super().__init__(self.members(arch))
+
+    @staticmethod
+    def members(arch: ArchConfig) -> dict[str, wiring.Member]:
+        """Ports, for whoever places the module."""
+        return {
+            "index": In(token_shape(arch)),
+            "chain": In(column_shape(arch)),
+            "chain_next": Out(column_shape(arch)),
+            "drained": In(arch.lanes * arch.psum_width),
+            "drained_next": Out(arch.lanes * arch.psum_width),
+        }
 
     @staticmethod
     def psum_cycle(arch: ArchConfig) -> int:
@@ -65,13 +79,12 @@ class Column(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
-        here = Signal(column_shape(arch), reset_less=True)
-        m.d.sync += here.eq(self.chain)
+        here = delay_fields(m, self.chain, "here")
         m.d.comb += self.chain_next.eq(here)
 
-        m.submodules.activations = activations = ActivationBuffer(arch)
-        m.submodules.tree = tree = ProductTree(arch)
-        m.submodules.drain = drain = DrainStation(arch)
+        m.submodules.activation_buffer = activations = ActivationBuffer(arch)
+        m.submodules.product_tree = tree = ProductTree(arch)
+        m.submodules.drain_station = drain = DrainStation(arch)
         weights = delay(m, here.weights, 1, "weights")
         m.d.comb += [
             activations.index.eq(self.index),

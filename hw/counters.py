@@ -1,5 +1,7 @@
 """Performance counters of one layer."""
 
+from typing import Final
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -14,22 +16,44 @@ class Counters(wiring.Component):
     """Count from BEGIN on; ``values`` are in the order of ``spec.packet.COUNTERS``.
 
     ``cycles`` runs from the first word of BEGIN to the last word of the last psums; ``compute_cycles``
-    are those in which a job is under way; ``load_cycles`` those in which the input stream moved a word.
+    are those in which a job is under way; ``load_cycles`` counts words of the input stream, of which one
+    moves in a cycle at most; ``beats`` and ``skipped_beats`` are summed over all clusters.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``clusters`` and ``groups``.
 
     Members
     -------
     begin : In(1)
         The layer's BEGIN is accepted, ``BEGIN_CYCLES`` cycles after its first word if nothing held it.
-    active, words, psums_out, beats, skipped : In
-    values : Out
+    active : In(1)
+        A job is under way.
+    words : In(2)
+        Stream words taken in this cycle; a SYNC counts with the word behind it.
+    psums_out : In(1)
+        Pulse: the last word of a block has been accepted.
+    beats, skipped : In
+        Beats multiplied and beats spared in this cycle, by cluster.
+    values : Out(ArrayLayout)
+        ``WIDTH`` bits each.
     """
 
     WIDTH = 48
     BEGIN_WORDS = 3
     BEGIN_CYCLES = 7
 
+    begin: Signal
+    active: Signal
+    words: Signal
+    psums_out: Signal
+    beats: Signal
+    skipped: data.View
+    values: data.View
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "begin": In(1),

@@ -1,5 +1,7 @@
 """Deframer: finds packet starts in the input stream, whatever came before."""
 
+from typing import Final
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -11,14 +13,20 @@ __all__ = ["Deframer", "framed_shape"]
 
 
 def framed_shape(arch: ArchConfig) -> data.StructLayout:
-    """A word without framing: ``first`` follows a SYNC; ``words`` is what it took of the stream."""
+    """A word without framing: ``first`` follows a SYNC; ``words`` is what it took of the stream, 1 or 2."""
     return data.StructLayout({"data": arch.stream_width, "first": 1, "words": 2})
 
 
 class Deframer(wiring.Component):
     """Take SYNC words out, mark the word behind each, and restore words that were stuffed.
 
-    Latency 1 cycle; one word per cycle.
+    Latency ``LATENCY`` cycles; one word of the stream per cycle. ``i.ready`` follows ``o.ready``
+    combinationally.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``stream_width`` (bits), a multiple of 64.
 
     Members
     -------
@@ -26,8 +34,13 @@ class Deframer(wiring.Component):
     o : Out(stream.Signature(framed_shape(arch)))
     """
 
+    LATENCY = 1
+
+    i: stream.Interface
+    o: stream.Interface
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "i": In(stream.Signature(arch.stream_width)),

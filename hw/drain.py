@@ -1,7 +1,9 @@
 """Drain: psums of finished blocks out of the array, a row at a time."""
 
+from typing import Final
+
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.shapes import beat_shape, closed_shape, drain_shape
@@ -16,6 +18,11 @@ class Drain(wiring.Component):
     A block takes ``arch.drain_cycles`` cycles without a pause, and starts only when the output buffer has a
     free half, so nothing downstream can hold it up. Banks close alternately, so the order is known.
 
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``groups`` and ``tokens``.
+
     Members
     -------
     i : In(stream.Signature(closed_shape(arch)))
@@ -28,8 +35,16 @@ class Drain(wiring.Component):
         One cycle after the steal of its row, and on; to be delayed to where the row is captured.
     """
 
+    i: stream.Interface
+    room: Signal
+    steal: Signal
+    steal_row: Signal
+    steal_bank: Signal
+    release: Signal
+    select: data.View
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "i": In(stream.Signature(closed_shape(arch))),

@@ -1,8 +1,10 @@
 """Egress: CRC words and the queue to the output stream."""
 
+from typing import Final
+
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC  # type: ignore[import-untyped]
 from amaranth.lib.wiring import In, Out
 
 from hw.queue import Queue
@@ -16,22 +18,38 @@ _HEADERS = (ItemKind.BLOCK_HEADER, ItemKind.STATUS_HEADER)
 
 
 class Egress(wiring.Component):
-    """Complete packets with their CRC and queue them; one word per cycle.
+    """Complete packets with their CRC and queue them.
+
+    Latency ``Queue.LATENCY`` cycles; one word per cycle.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``stream_width`` (bits).
+    depth : int
+        Entries of the queue, a power of two.
 
     Members
     -------
     kind, word, emit : In
         From the split adder. The sender has a credit for every item, so the queue never overflows.
-    credit : Out
-        Items got rid of in this cycle: left the queue, or were not for it.
+    credit : Out(2)
+        Items got rid of in the cycle before: left the queue, or were not for it.
     psums_out : Out(1)
         The last word of a block has been accepted.
     o : Out(stream.Signature(stream_width))
     """
 
+    kind: enum.EnumView
+    word: Signal
+    emit: Signal
+    credit: Signal
+    psums_out: Signal
+    o: stream.Interface
+
     def __init__(self, arch: ArchConfig, depth: int) -> None:
-        self.arch = arch
-        self.depth = depth
+        self.arch: Final = arch
+        self.depth: Final = depth
         super().__init__(
             {
                 "kind": In(ItemKind),
@@ -48,7 +66,7 @@ class Egress(wiring.Component):
         width = self.arch.stream_width
         entry = data.StructLayout({"word": width, "closes_block": 1})
         m.submodules.queue = queue = Queue(entry, self.depth)
-        m.submodules.crc = crc = CRC32_ISO_HDLC(width).create()
+        m.submodules.checksum = crc = CRC32_ISO_HDLC(width).create()
         present, trailer, sent, dropped = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             present.eq((self.kind != ItemKind.IDLE) & self.emit),

@@ -6,14 +6,15 @@ import re
 from amaranth.back import verilog
 from amaranth.lib import wiring
 
-from hw.accelerator import CLUSTER_MODULE, Accelerator
-from hw.cluster import COLUMN_MODULE, Cluster
+from hw.accelerator import Accelerator
+from hw.cluster import Cluster
 from hw.column import Column
+from hw.instance import flat_ports
 from spec.arch import ArchConfig
 
 __all__ = ["TOP_MODULE", "emit_component", "emit_interface", "emit_verilog"]
 
-TOP_MODULE = "mixvec"
+TOP_MODULE = Accelerator.MODULE
 
 # The Verilog writer adds a register to `always @*` blocks, so that they run at time 0 even where no input
 # changes; not to those of one statement, though, and in Icarus Verilog an initial value is no change. A
@@ -70,24 +71,20 @@ def emit_verilog(arch: ArchConfig) -> str:
         f"// mixvec accelerator: C={arch.clusters} L={arch.lanes} T={arch.tokens}, {arch.pes} PEs\n"
         f"// {arch.to_json()}\n"
     )
-    parts = (
-        (COLUMN_MODULE, Column(arch)),
-        (CLUSTER_MODULE, Cluster(arch)),
-        (TOP_MODULE, Accelerator(arch)),
-    )
-    return header + "\n".join(emit_component(component, name) for name, component in parts)
+    parts = (Column(arch), Cluster(arch), Accelerator(arch))
+    return header + "\n".join(emit_component(part, part.MODULE) for part in parts)
 
 
 def emit_interface(arch: ArchConfig) -> str:
     """Return the top module's ports, clocking and architecture as JSON."""
-    ports = [
+    ports: list[dict[str, str | int]] = [
         {"name": "clk", "direction": "input", "width": 1},
         {"name": "rst", "direction": "input", "width": 1},
     ]
-    accelerator = Accelerator(arch)
-    for path, member, value in accelerator.signature.flatten(accelerator):
-        direction = "input" if member.flow is wiring.In else "output"
-        ports.append({"name": "__".join(map(str, path)), "direction": direction, "width": len(value)})
+    signature = wiring.Signature(Accelerator.members(arch))
+    for name, flow, value in flat_ports(signature, signature.create()):
+        direction = "input" if flow is wiring.In else "output"
+        ports.append({"name": name, "direction": direction, "width": len(value)})
     description = {
         "module": TOP_MODULE,
         "clock": "clk, rising edge",

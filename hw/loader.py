@@ -1,7 +1,9 @@
 """Loader: what each packet means, in which order packets may come, and the load bus."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from typing import Final
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.shapes import JOB_WIDTH, LoadKind, header_shape, job_shape, load_shape
@@ -25,6 +27,10 @@ class Loader(wiring.Component):
     Payload reaches the memories before its CRC is known; nothing reads it before an ACTIVATIONS packet,
     itself undamaged, starts a job.
 
+    Parameters
+    ----------
+    arch : ArchConfig
+
     Members
     -------
     header, opened, word, word_valid, commit : In
@@ -32,21 +38,40 @@ class Loader(wiring.Component):
     problem, waiting : Out
         To the packet reader.
     load : Out(load_shape(arch))
-        Registered.
+        Registered: payload one cycle after ``word_valid``, RUN and PASS one cycle after ``commit``.
     horizontal, tag : Out
         Of the layer under way.
-    begin, end : Out
-        Pulses: a layer starts; its DONE is due.
+    begin, end : Out(1)
+        Pulses with ``commit``: a layer starts; its DONE is due.
     job_valid, job : Out
-        Pulse with RUN: a job starts.
+        Pulse with ``commit``: a job starts, with so many blocks.
     next_pass : Out(1)
-        Pulse: the weight bank changes.
+        Pulse with ``commit``: the weight bank changes.
     activations_free, weights_free, idle : In
         What ACTIVATIONS, PASS, and BEGIN and END wait for.
     """
 
+    header: data.View
+    opened: Signal
+    word: Signal
+    word_valid: Signal
+    commit: Signal
+    problem: Signal
+    waiting: Signal
+    load: data.View
+    horizontal: Signal
+    tag: Signal
+    begin: Signal
+    end: Signal
+    job_valid: Signal
+    job: data.View
+    next_pass: Signal
+    activations_free: Signal
+    weights_free: Signal
+    idle: Signal
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "header": In(header_shape()),
@@ -135,10 +160,10 @@ class Loader(wiring.Component):
                 self.load.data.eq(self.word),
             ]
 
-    def _judge(self, m: Module, begun: Signal, loading: Signal, blocks: Signal, seen: object) -> None:
+    def _judge(self, m: Module, begun: Signal, loading: Signal, blocks: Signal, seen: Value) -> None:
         """Find the rule that forbids a packet, and what an admitted one waits for."""
         header = self.header
-        misplaced, limit = Signal(), Signal(24, init=0)
+        misplaced, limit = Signal(), Signal(24)
         waits = {
             Opcode.BEGIN: self.idle,
             Opcode.PASS: self.weights_free,

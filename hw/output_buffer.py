@@ -1,12 +1,15 @@
 """Output buffer: drained blocks wait here, packed into stream words, until the collector fetches them."""
 
+from typing import Final
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory
 from hw.pipeline import delay
-from hw.shapes import JOB_WIDTH, ItemKind, closed_shape, item_shape, offer_shape
+from hw.shapes import JOB_WIDTH, ItemKind, bundle, closed_shape, item_shape, offer_shape
 from spec.arch import ArchConfig
 
 __all__ = ["OutputBuffer"]
@@ -15,14 +18,19 @@ __all__ = ["OutputBuffer"]
 class OutputBuffer(wiring.Component):
     """Two halves of one block each: one fills at L psums per cycle while the other is read.
 
-    Latency ``LATENCY`` cycles from ``request`` to ``data``.
+    Latency ``LATENCY`` cycles from ``request`` to ``data``, one request per cycle. A complete block is
+    announced ``READY_LATENCY`` cycles after its last psums.
+
+    Parameters
+    ----------
+    arch : ArchConfig
 
     Members
     -------
     index : In
         Number of the cluster.
     psums, psums_valid : In
-        From the drain chain: L at a time.
+        From the drain chain: L at a time, in the order group row, token, lane.
     describe, closed : In
         Pulse: a drain starts, of this block.
     room : Out(1)
@@ -31,14 +39,26 @@ class OutputBuffer(wiring.Component):
         Pulse: a block is complete; number of its job.
     request : In(item_shape(arch))
         BLOCK_HEADER answers with an offer, BLOCK_DATA with a word, BLOCK_TRAILER frees the half.
-    data : Out
+    data : Out(stream_width)
         Answer, or 0 when not asked.
     """
 
     LATENCY = BlockMemory.LATENCY + 1
+    READY_LATENCY = 2
+
+    index: Signal
+    psums: Signal
+    psums_valid: Signal
+    describe: Signal
+    closed: View
+    room: Signal
+    ready: Signal
+    ready_job: Signal
+    request: View
+    data: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "index": In(item_shape(arch)["cluster"].shape),
@@ -56,34 +76,32 @@ class OutputBuffer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        kind, wait = self.request.kind, BlockMemory.LATENCY
         offers = self._describe(m)
-        read_half, mine = Signal(), Signal()
-        free = Signal()
+        read_half, mine, free = Signal(), Signal(), Signal()
+        used = Signal(range(3))
         m.d.comb += [
             mine.eq(self.request.cluster == self.index),
-            free.eq(mine & (self.request.kind == ItemKind.BLOCK_TRAILER)),
+            free.eq(mine & (kind == ItemKind.BLOCK_TRAILER)),
+            self.room.eq(used != 2),
         ]
-        used = Signal(range(3))
         m.d.sync += used.eq(used + self.describe - free)
-        m.d.comb += self.room.eq(used != 2)
         with m.If(free):
             m.d.sync += read_half.eq(~read_half)
-        words = self._fill(m, read_half)
+        words = self._read(m, self._fill(m), read_half)
 
-        offer = Signal(self.arch.stream_width, reset_less=True)
         answer = Signal(self.arch.stream_width, reset_less=True)
-        chosen = delay(m, offers[read_half], 1, "chosen")
-        m.d.sync += offer.eq(chosen)
-        is_offer = delay(m, mine & (self.request.kind == ItemKind.BLOCK_HEADER), 2, "is_offer", reset_less=False)
-        is_word = delay(m, mine & (self.request.kind == ItemKind.BLOCK_DATA), 2, "is_word", reset_less=False)
+        offer = delay(m, offers[read_half], wait, "offer")
+        is_offer = delay(m, mine & (kind == ItemKind.BLOCK_HEADER), wait, "is_offer", reset_less=False)
+        is_word = delay(m, mine & (kind == ItemKind.BLOCK_DATA), wait, "is_word", reset_less=False)
         m.d.sync += answer.eq(Mux(is_word, words, 0) | Mux(is_offer, offer, 0))
         m.d.comb += self.data.eq(answer)
         return m
 
-    def _describe(self, m: Module) -> data.View:
+    def _describe(self, m: Module) -> View:
         """Number the job's blocks and keep one offer per half."""
-        offers = Signal(data.ArrayLayout(offer_shape(self.arch), 2))
-        jobs = Signal(data.ArrayLayout(JOB_WIDTH, 2))
+        offers = bundle(ArrayLayout(offer_shape(self.arch), 2), "offers")
+        jobs = bundle(ArrayLayout(JOB_WIDTH, 2), "jobs")
         sequence, half, ready_half = Signal(16), Signal(), Signal()
         closed = self.closed
         with m.If(self.describe):
@@ -101,42 +119,44 @@ class OutputBuffer(wiring.Component):
             m.d.sync += ready_half.eq(~ready_half)
         return offers
 
-    def _fill(self, m: Module, read_half: Signal) -> Value:
-        """Pack psums into words; return the word that ``request`` addresses, two cycles later.
-
-        A memory word holds one stream word, or the L psums of one cycle if those are more.
-        """
-        arch = self.arch
+    def _fill(self, m: Module) -> BlockMemory:
+        """Pack psums into words of memory, each one stream word, or the L psums of a cycle if longer."""
         chunk = len(self.psums)
-        width = max(arch.stream_width, chunk)
-        chunks, per_word = arch.groups * arch.tokens, width // chunk
+        width = max(self.arch.stream_width, chunk)
+        chunks, per_word = self.arch.groups * self.arch.tokens, width // chunk
         words = -(-chunks // per_word)
-        m.submodules.storage = storage = BlockMemory(width, 2 << (words - 1).bit_length())
-        address_bits, part_bits = (words - 1).bit_length(), (width // arch.stream_width).bit_length() - 1
-        place, number, count = (Signal(range(max(n, 2))) for n in (per_word, words, chunks))
+        address_bits = (words - 1).bit_length()
+        m.submodules.storage = storage = BlockMemory(width, 2 << address_bits)
+        place, number, count = (
+            Signal(range(max(values, 2)), name=name)
+            for name, values in (("place", per_word), ("number", words), ("count", chunks))
+        )
         half, full, complete = Signal(), Signal(), Signal()
         word = Signal(width, reset_less=True)
-        m.d.comb += complete.eq(count == chunks - 1)
+        m.d.comb += [
+            complete.eq(count == chunks - 1),
+            storage.write_enable.eq(full),
+            storage.write_address.eq(Cat(number[:address_bits], half)),
+            storage.write_data.eq(word),
+        ]
         m.d.sync += [full.eq(0), self.ready.eq(0)]
         with m.If(self.psums_valid):
             m.d.sync += [
                 word.word_select(place, chunk).eq(self.psums),
-                place.eq(Mux(place == per_word - 1, 0, place + 1)),
-                count.eq(count + 1),
-                full.eq((place == per_word - 1) | complete),
+                place.eq(Mux(complete | (place == per_word - 1), 0, place + 1)),
+                count.eq(Mux(complete, 0, count + 1)),
+                full.eq(complete | (place == per_word - 1)),
             ]
-            with m.If(complete):
-                m.d.sync += [count.eq(0), place.eq(0)]
         with m.If(full):
             m.d.sync += number.eq(number + 1)
             with m.If(number == words - 1):
                 m.d.sync += [number.eq(0), half.eq(~half), self.ready.eq(1)]
-        address = self.request.address
-        m.d.comb += [
-            storage.write_enable.eq(full),
-            storage.write_address.eq(Cat(number[:address_bits], half)),
-            storage.write_data.eq(word),
-            storage.read_address.eq(Cat(address[part_bits : part_bits + address_bits], read_half)),
-        ]
+        return storage
+
+    def _read(self, m: Module, storage: BlockMemory, read_half: Signal) -> Value:
+        """Return the stream word that ``request`` addresses, as late as the memory answers."""
+        address, width = self.request.address, self.arch.stream_width
+        address_bits, part_bits = len(storage.read_address) - 1, (storage.width // width).bit_length() - 1
+        m.d.comb += storage.read_address.eq(Cat(address[part_bits : part_bits + address_bits], read_half))
         part = delay(m, address[:part_bits], BlockMemory.LATENCY, "part") if part_bits else 0
-        return storage.read_data.word_select(part, arch.stream_width)
+        return storage.read_data.word_select(part, width)

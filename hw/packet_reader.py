@@ -1,8 +1,10 @@
 """Packet reader: takes packets apart, checks their CRC and keeps damage to the job it hit."""
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import Final
+
+from amaranth.hdl import Module, Mux, Signal, ValueLike
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC  # type: ignore[import-untyped]
 from amaranth.lib.wiring import In, Out
 
 from hw.deframer import framed_shape
@@ -21,8 +23,13 @@ def error_shape() -> data.StructLayout:
 class PacketReader(wiring.Component):
     """Follow packets from header to CRC; hand out payload words and, for a good packet, ``commit``.
 
-    After an error everything up to the next BEGIN is dropped. A packet costs ``OVERHEAD`` cycles in
-    which no word is taken: check, verify, commit.
+    After an error everything up to the next BEGIN is dropped. One word per cycle, but a packet costs
+    ``OVERHEAD`` cycles in which no word is taken: check, verify, commit.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``stream_width`` (bits).
 
     Members
     -------
@@ -30,7 +37,7 @@ class PacketReader(wiring.Component):
     header : Out(header_shape())
         Of the packet under way.
     opened : Out(1)
-        The header is new; ``problem`` and ``waiting`` must be its.
+        The packet is held for its check; ``problem`` and ``waiting`` must answer to ``header``.
     problem : In(8)
         ``ErrorCode`` that forbids the packet, or 0.
     waiting : In(1)
@@ -41,14 +48,25 @@ class PacketReader(wiring.Component):
         Pulse: the packet is complete and undamaged.
     error : Out(stream.Signature(error_shape()))
         At most one between two BEGINs.
-    words : Out
-        Stream words consumed in this cycle.
+    words : Out(2)
+        Stream words consumed in this cycle; a SYNC counts with the word behind it.
     """
 
     OVERHEAD = 3
 
+    i: stream.Interface
+    header: data.View
+    opened: Signal
+    problem: Signal
+    waiting: Signal
+    word: Signal
+    word_valid: Signal
+    commit: Signal
+    error: stream.Interface
+    words: Signal
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "i": In(stream.Signature(framed_shape(arch))),
@@ -85,18 +103,7 @@ class PacketReader(wiring.Component):
             with m.State("check"):
                 m.d.comb += self.opened.eq(1)
                 self._check(m, left, faulted)
-            with m.State("payload"):
-                m.d.comb += [self.i.ready.eq(1), self.word_valid.eq(taken & ~starts)]
-                with m.If(self.word_valid):
-                    m.d.sync += left.eq(left - 1)
-                    with m.If(left == 1):
-                        m.next = "trailer"
-                self._truncated(m, starts, left, faulted)
-            with m.State("trailer"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(taken):
-                    m.next = "verify"
-                self._truncated(m, starts, left, faulted)
+            self._receive(m, taken, starts, left, faulted)
             with m.State("verify"):
                 m.next = "commit"
             with m.State("commit"):
@@ -108,9 +115,24 @@ class PacketReader(wiring.Component):
                 m.next = "header"
         return m
 
+    def _receive(self, m: Module, taken: Signal, starts: Signal, left: Signal, faulted: Signal) -> None:
+        """States that take payload and CRC word of an admitted packet."""
+        with m.State("payload"):
+            m.d.comb += [self.i.ready.eq(1), self.word_valid.eq(taken & ~starts)]
+            with m.If(self.word_valid):
+                m.d.sync += left.eq(left - 1)
+                with m.If(left == 1):
+                    m.next = "trailer"
+            self._truncated(m, starts, left, faulted)
+        with m.State("trailer"):
+            m.d.comb += self.i.ready.eq(1)
+            with m.If(taken):
+                m.next = "verify"
+            self._truncated(m, starts, left, faulted)
+
     def _verify(self, m: Module) -> Signal:
         """Return whether the CRC word, the last word taken, fits header and payload."""
-        crc = m.submodules.crc = CRC32_ISO_HDLC(self.arch.stream_width).create()
+        m.submodules.checksum = crc = CRC32_ISO_HDLC(self.arch.stream_width).create()
         before, last = Signal(32, reset_less=True), Signal(self.arch.stream_width, reset_less=True)
         taken, matches = Signal(), Signal()
         m.d.comb += [
@@ -152,7 +174,7 @@ class PacketReader(wiring.Component):
             with m.If(left == 0):
                 m.next = "trailer"
 
-    def _fault(self, m: Module, faulted: Signal, code: object, opcode: object) -> None:
+    def _fault(self, m: Module, faulted: Signal, code: ValueLike, opcode: ValueLike) -> None:
         """Report the first error of a job and drop what follows."""
         with m.If(~faulted):
             m.d.sync += [

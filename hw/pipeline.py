@@ -1,8 +1,9 @@
 """Registers in a row: what aligns two paths of different length."""
 
-from amaranth.hdl import Module, Shape, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Module, Shape, Signal, Value, ValueLike
+from amaranth.lib import data
 
-__all__ = ["delay"]
+__all__ = ["delay", "delay_fields"]
 
 
 def delay(m: Module, value: ValueLike, cycles: int, name: str, *, reset_less: bool = True) -> Value:
@@ -17,3 +18,13 @@ def delay(m: Module, value: ValueLike, cycles: int, name: str, *, reset_less: bo
         m.d.sync += stage.eq(current)
         current = stage
     return current
+
+
+def delay_fields(m: Module, bundle: data.View, name: str) -> data.View:
+    """Return ``bundle`` as it was one cycle before, in a register per field.
+
+    Fields that go to different submodules are then ports with names of their own.
+    """
+    layout = bundle.shape()
+    registers = (delay(m, bundle[field], 1, f"{name}_{field}") for field, _ in layout)
+    return data.View(layout, Cat(registers))

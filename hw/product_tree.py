@@ -1,5 +1,8 @@
 """The multipliers of one column and what their psums receive."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -26,12 +29,18 @@ class ProductTree(wiring.Component):
     activations, weights : In(ArrayLayout)
         One signed operand per lane.
     horizontal : In(1)
+        Does not change while beats are under way.
     addends : Out(ArrayLayout)
         One signed number per lane, wide enough for the sum of all products.
     """
 
+    activations: data.View
+    weights: data.View
+    horizontal: Signal
+    addends: data.View
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "activations": In(data.ArrayLayout(signed(arch.activation_width), arch.lanes)),
@@ -60,7 +69,8 @@ class ProductTree(wiring.Component):
             m.submodules[f"multiplier_{lane}"] = multiplier
             m.d.comb += [multiplier.a.eq(self.activations[lane]), multiplier.b.eq(self.weights[lane])]
             products.append(multiplier.o)
-        level, sums, width = 0, products, len(products[0])
+        level, width = 0, len(products[0])
+        sums: Sequence[Value] = products
         while len(sums) > 1:
             level, width = level + 1, width + 1
             halves = []

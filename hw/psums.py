@@ -1,9 +1,12 @@
 """Partial sums of one lane and token."""
 
+from typing import Final
+
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.memory import plain_memory
 from hw.pipeline import delay
 from spec.arch import ArchConfig
 
@@ -14,7 +17,8 @@ class PsumBank(wiring.Component):
     """Accumulate into one of 2 x B/L rows, or capture a row for the drain.
 
     Read and write-back are two stages, so the row written by the beat before is not yet in the memory:
-    ``forward`` takes the accumulator instead. One beat per cycle.
+    ``forward`` takes the accumulator instead. One beat per cycle; a row written by the beat before the
+    last one is read from the memory.
 
     Parameters
     ----------
@@ -28,13 +32,23 @@ class PsumBank(wiring.Component):
     addend : In(signed)
         Aligned with ``row`` and the flags.
     row, write, first, forward, steal : In
-        ``first``: the row starts from 0. ``steal``: capture the row, or 0 with ``first``.
+        ``row`` has the bank as its top bit. ``first``: the row starts from 0. ``steal``: capture the row,
+        or 0 with ``first``; never together with ``write``.
     captured : Out(signed)
         The row captured last, one cycle after ``steal``.
     """
 
+    addend: Signal
+    row: Signal
+    write: Signal
+    first: Signal
+    forward: Signal
+    steal: Signal
+    captured: Signal
+
     def __init__(self, arch: ArchConfig, addend_width: int) -> None:
-        self.arch = arch
+        self.arch: Final = arch
+        self.addend_width: Final = addend_width
         super().__init__(
             {
                 "addend": In(signed(addend_width)),
@@ -50,19 +64,17 @@ class PsumBank(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.arch.psum_width
-        rows = memory.Memory(
-            shape=signed(width), depth=2 * self.arch.groups, init=[], attrs={"no_rw_check": 1}
-        )
+        rows = plain_memory(signed(width), 2 * self.arch.groups)
         m.submodules.rows = rows
         write, read = rows.write_port(), rows.read_port(domain="comb")
         fetched = Signal(signed(width), reset_less=True)
-        addend = Signal(signed(width), reset_less=True)
+        summand = Signal(signed(width), reset_less=True)
         accumulator = Signal(signed(width), reset_less=True)
         total = Signal(signed(width))
         captured = Signal(signed(width), reset_less=True)
         m.d.comb += [
             read.addr.eq(self.row),
-            total.eq(addend + Mux(delay(m, self.forward, 1, "forward"), accumulator, fetched)),
+            total.eq(summand + Mux(delay(m, self.forward, 1, "forward"), accumulator, fetched)),
             write.addr.eq(delay(m, self.row, 1, "row")),
             write.en.eq(delay(m, self.write, 1, "write", reset_less=False)),
             write.data.eq(total),
@@ -70,7 +82,7 @@ class PsumBank(wiring.Component):
         ]
         start = Signal(signed(width))
         m.d.comb += start.eq(Mux(self.first, 0, read.data))
-        m.d.sync += [fetched.eq(start), addend.eq(self.addend), accumulator.eq(total)]
+        m.d.sync += [fetched.eq(start), summand.eq(self.addend), accumulator.eq(total)]
         with m.If(self.steal):
             m.d.sync += captured.eq(start)
         return m

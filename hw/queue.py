@@ -1,8 +1,12 @@
 """A short queue in LUT RAM with a registered output."""
 
-from amaranth.hdl import Module, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from typing import Final
+
+from amaranth.hdl import Module, ShapeLike, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.memory import plain_memory
 
 __all__ = ["Queue"]
 
@@ -29,13 +33,17 @@ class Queue(wiring.Component):
 
     LATENCY = 2
 
-    def __init__(self, shape: object, depth: int) -> None:
-        self.shape = shape
-        self.depth = depth
+    i: stream.Interface
+    o: stream.Interface
+    clear: Signal
+
+    def __init__(self, shape: ShapeLike, depth: int) -> None:
+        self.shape: Final = shape
+        self.depth: Final = depth
         super().__init__(
             {
-                "i": In(stream.Signature(shape)),  # type: ignore[arg-type]
-                "o": Out(stream.Signature(shape)),  # type: ignore[arg-type]
+                "i": In(stream.Signature(shape)),
+                "o": Out(stream.Signature(shape)),
                 "clear": In(1),
             }
         )
@@ -43,7 +51,7 @@ class Queue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = len(Value.cast(self.i.payload))
-        storage = memory.Memory(shape=width, depth=self.depth, init=[], attrs={"no_rw_check": 1})
+        storage = plain_memory(width, self.depth)
         m.submodules.storage = storage
         write, read = storage.write_port(), storage.read_port(domain="comb")
         # One bit more than an address needs, so that full and empty differ.

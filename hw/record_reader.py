@@ -1,5 +1,7 @@
 """Records out of memory: stored without gaps, delivered one per cycle."""
 
+from typing import Final
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -17,8 +19,8 @@ class RecordReader(wiring.Component):
     """Hold both banks of packed records and stream one bank's records from its start.
 
     Words of W bits are read as chunks, the smallest power of two that holds a record, through a short
-    queue into an aligner; so records need no padding in memory and none in the stream. One record per
-    cycle once the first is there, ``START_LATENCY`` cycles after ``start``.
+    queue into an aligner; so records need no padding in memory and none in the stream. The first record
+    is there ``START_LATENCY`` cycles after the last cycle of ``start``, then one per cycle.
 
     Parameters
     ----------
@@ -28,8 +30,11 @@ class RecordReader(wiring.Component):
     Members
     -------
     write_enable, write_bank, write_address, write_data : In
+        A stream word of packed records.
     start : In(1)
-        Drop what is left and begin at ``bank``, of which ``words`` are valid.
+        Drop what is left and begin anew.
+    bank, words : In
+        With ``start``: the bank to read, and how many of its words are valid.
     o : Out(stream.Signature(record_shape(arch)))
     exhausted : Out(1)
         There is no further record.
@@ -38,9 +43,19 @@ class RecordReader(wiring.Component):
     START_LATENCY = 7
     QUEUE_DEPTH = 8
 
+    write_enable: Signal
+    write_bank: Signal
+    write_address: Signal
+    write_data: Signal
+    start: Signal
+    bank: Signal
+    words: Signal
+    o: stream.Interface
+    exhausted: Signal
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
-        self.chunk_width = 1 << (arch.record_width - 1).bit_length()
+        self.arch: Final = arch
+        self.chunk_width: Final = 1 << (arch.record_width - 1).bit_length()
         super().__init__(
             {
                 "write_enable": In(1),
@@ -57,44 +72,37 @@ class RecordReader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.chunks = chunks = Queue(self.chunk_width, self.QUEUE_DEPTH)
-        m.d.comb += chunks.clear.eq(self.start)
-        fetching = self._fetch(m, chunks)
-        self._align(m, chunks, fetching)
-        return m
-
-    def _fetch(self, m: Module, chunks: Queue) -> Signal:
-        """Read chunk after chunk while the queue has room; return whether chunks are still to come."""
         arch = self.arch
-        storage = m.submodules.storage = BlockMemory(arch.stream_width, 2 * arch.record_depth)
+        m.submodules.storage = storage = BlockMemory(arch.stream_width, 2 * arch.record_depth)
+        m.submodules.chunk_queue = chunks = Queue(self.chunk_width, self.QUEUE_DEPTH)
         m.d.comb += [
             storage.write_enable.eq(self.write_enable),
             storage.write_address.eq(Cat(self.write_address, self.write_bank)),
             storage.write_data.eq(self.write_data),
+            chunks.clear.eq(self.start),
         ]
-        per_word = arch.stream_width // self.chunk_width
+        issue, address, fetching = self._issue(m, chunks)
+        self._fetch(m, storage, chunks, issue, address)
+        self._align(m, chunks, fetching)
+        return m
+
+    def _issue(self, m: Module, chunks: Queue) -> tuple[Signal, Signal, Signal]:
+        """Ask for chunk after chunk while the queue has room.
+
+        Return whether a chunk is asked for, its address, and whether chunks are still to come.
+        """
+        per_word = self.arch.stream_width // self.chunk_width
         chunk_bits = (per_word - 1).bit_length()
-        left = Signal(range(arch.record_depth * per_word + 1))
+        left = Signal(range(self.arch.record_depth * per_word + 1))
         address = Signal(chunk_bits + len(self.write_address) + 1, reset_less=True)
         credits = Signal(range(self.QUEUE_DEPTH + 1), init=self.QUEUE_DEPTH)
-        issue, pop = Signal(), Signal()
-        stages = [Signal(name=f"fetch_{n}") for n in range(3)]
-        chosen = Signal(self.chunk_width, reset_less=True)
-        number = delay(m, address[:chunk_bits], BlockMemory.LATENCY, "chunk")
+        issue, pop, fetching = Signal(), Signal(), Signal()
         m.d.comb += [
             issue.eq((left != 0) & (credits != 0)),
             pop.eq(chunks.o.valid & chunks.o.ready),
-            storage.read_address.eq(address[chunk_bits:]),
-            chunks.i.valid.eq(stages[-1]),
-            chunks.i.payload.eq(chosen),
+            fetching.eq((left != 0) | (credits != self.QUEUE_DEPTH)),
         ]
-        m.d.sync += [
-            chosen.eq(storage.read_data.word_select(number, self.chunk_width)),
-            stages[0].eq(issue),
-            stages[1].eq(stages[0]),
-            stages[2].eq(stages[1]),
-            credits.eq(credits - issue + pop),
-        ]
+        m.d.sync += credits.eq(credits - issue + pop)
         with m.If(issue):
             m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
         with m.If(self.start):
@@ -102,11 +110,25 @@ class RecordReader(wiring.Component):
                 address.eq(Cat(Const(0, len(address) - 1), self.bank)),
                 left.eq(self.words << chunk_bits),
                 credits.eq(self.QUEUE_DEPTH),
-                *(stage.eq(0) for stage in stages),
             ]
-        fetching = Signal()
-        m.d.comb += fetching.eq((left != 0) | (credits != self.QUEUE_DEPTH))
-        return fetching
+        return issue, address, fetching
+
+    def _fetch(self, m: Module, storage: BlockMemory, chunks: Queue, issue: Signal, address: Signal) -> None:
+        """Read words and queue the chunk that was asked for of each."""
+        chunk_bits = len(address) - len(storage.read_address)
+        number = delay(m, address[:chunk_bits], BlockMemory.LATENCY, "chunk")
+        chosen = Signal(self.chunk_width, reset_less=True)
+        stages = [Signal(name=f"fetch_{n}") for n in range(BlockMemory.LATENCY + 1)]
+        m.d.comb += [
+            storage.read_address.eq(address[chunk_bits:]),
+            chunks.i.valid.eq(stages[-1]),
+            chunks.i.payload.eq(chosen),
+        ]
+        m.d.sync += chosen.eq(storage.read_data.word_select(number, self.chunk_width))
+        m.d.sync += [stage.eq(before) for stage, before in zip(stages, [issue, *stages], strict=False)]
+        # Chunks of the bank before may still be on their way.
+        with m.If(self.start):
+            m.d.sync += [stage.eq(0) for stage in stages]
 
     def _align(self, m: Module, chunks: Queue, fetching: Signal) -> None:
         """Cut records off the low end of a buffer and append chunks at its high end."""
@@ -126,7 +148,10 @@ class RecordReader(wiring.Component):
             self.exhausted.eq(~fetching & (count < record)),
         ]
         with m.If(ready & chunks.o.valid):
-            m.d.sync += [buffer.eq(shifted | (chunks.o.payload << after)[: 2 * chunk]), count.eq(after + chunk)]
+            m.d.sync += [
+                buffer.eq(shifted | (chunks.o.payload << after)[: 2 * chunk]),
+                count.eq(after + chunk),
+            ]
         with m.Else():
             m.d.sync += [buffer.eq(shifted), count.eq(after)]
         with m.If(self.start):

@@ -1,5 +1,7 @@
 """Scheduler: which buffers are free, and when all work is done."""
 
+from typing import Final
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -15,6 +17,11 @@ class Scheduler(wiring.Component):
     Jobs alternate between two activation banks and passes between two weight banks, so loading overlaps
     computing: a tile loads while the one before is multiplied, a pass while the last tiles of the one
     before are.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+        Uses ``clusters``.
 
     Members
     -------
@@ -35,8 +42,17 @@ class Scheduler(wiring.Component):
     MAX_JOBS = 3
     """Jobs under way; one less than job numbers, so that numbers tell them apart."""
 
+    issue: Signal
+    next_pass: Signal
+    done: Signal
+    collected: Signal
+    activations_free: Signal
+    weights_free: Signal
+    idle: Signal
+    active: Signal
+
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "issue": In(1),

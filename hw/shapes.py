@@ -1,6 +1,6 @@
 """The formats of ``spec`` as signal shapes, and the bundles that components pass to each other."""
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Shape, Signal, signed, unsigned
 from amaranth.lib import data, enum
 
 from spec.arch import ArchConfig
@@ -12,8 +12,8 @@ __all__ = [
     "JOB_WIDTH",
     "ItemKind",
     "LoadKind",
-    "activation_address",
     "beat_shape",
+    "bundle",
     "closed_shape",
     "column_shape",
     "descriptor_shape",
@@ -23,12 +23,10 @@ __all__ = [
     "job_shape",
     "load_shape",
     "offer_shape",
-    "psum_control_shape",
     "record_shape",
-    "value_address",
+    "token_shape",
     "vector_shape",
 ]
-
 
 
 JOB_WIDTH = 2
@@ -59,6 +57,11 @@ class ItemKind(enum.Enum, shape=unsigned(3)):
     STATUS_TRAILER = 6
 
 
+def bundle(layout: data.Layout, name: str, *, reset_less: bool = False) -> data.View:
+    """Return a signal with the fields of ``layout``; ``Signal(layout)`` is typed as a plain number."""
+    return data.View(layout, Signal(layout, name=name, reset_less=reset_less))
+
+
 def _shape(layout: Layout) -> data.StructLayout:
     return data.StructLayout({name: unsigned(width) for name, width in layout.widths})
 
@@ -66,6 +69,11 @@ def _shape(layout: Layout) -> data.StructLayout:
 def _index(count: int) -> Shape:
     """Shape of a number below ``count``; never empty, so that every field exists in Verilog."""
     return unsigned(max((count - 1).bit_length(), 1))
+
+
+def token_shape(arch: ArchConfig) -> Shape:
+    """Number of a token column."""
+    return _index(arch.tokens)
 
 
 def record_shape(arch: ArchConfig) -> data.StructLayout:
@@ -84,12 +92,12 @@ def header_shape() -> data.StructLayout:
     return _shape(HEADER)
 
 
-def value_address(arch: ArchConfig) -> Shape:
+def _value_address(arch: ArchConfig) -> Shape:
     """Number of a beat in one value bank."""
     return _index(arch.value_depth)
 
 
-def activation_address(arch: ArchConfig) -> Shape:
+def _activation_address(arch: ArchConfig) -> Shape:
     """Number of a word of L inputs in one activation bank."""
     return _index(arch.activation_depth)
 
@@ -97,8 +105,9 @@ def activation_address(arch: ArchConfig) -> Shape:
 def load_shape(arch: ArchConfig) -> data.StructLayout:
     """Load bus: one word for a memory, or RUN and PASS, in stream order through all clusters.
 
-    RUN: ``bank`` is the activation bank, bit 0 of ``address`` the weight bank, above it the job number. PASS: ``bank`` is the
-    weight bank that is emptied. ``part`` numbers the words of one input word.
+    RUN: ``bank`` is the activation bank, bit 0 of ``address`` the weight bank, above it the job number.
+    PASS: ``bank`` is the weight bank that is emptied. ``part`` numbers the stream words that carry one
+    input word, which is L inputs of all T tokens.
     """
     deepest = max(arch.block_depth, arch.record_depth, arch.value_depth, arch.activation_depth)
     return data.StructLayout(
@@ -124,7 +133,7 @@ def vector_shape(arch: ArchConfig) -> data.StructLayout:
             "position": arch.position_width,
             "bitmap": arch.groups,
             "live": arch.groups,
-            "values": value_address(arch),
+            "values": _value_address(arch),
             "weight_bank": 1,
             "activation_bank": 1,
             "end": 1,
@@ -150,8 +159,8 @@ def beat_shape(arch: ArchConfig) -> data.StructLayout:
         {
             "valid": 1,
             "steal": 1,
-            "value": data.StructLayout({"index": value_address(arch), "bank": 1}),
-            "activation": data.StructLayout({"word": activation_address(arch), "bank": 1}),
+            "value": data.StructLayout({"index": _value_address(arch), "bank": 1}),
+            "activation": data.StructLayout({"word": _activation_address(arch), "bank": 1}),
             "lane": _index(arch.lanes),
             "row": _index(arch.groups),
             "psum_bank": 1,
@@ -161,7 +170,7 @@ def beat_shape(arch: ArchConfig) -> data.StructLayout:
     )
 
 
-def psum_control_shape(arch: ArchConfig) -> data.StructLayout:
+def _psum_control(arch: ArchConfig) -> data.StructLayout:
     """Psum memory control of all lanes of a column; ``row`` includes the bank as its top bit."""
     return data.StructLayout(
         {
@@ -176,7 +185,7 @@ def psum_control_shape(arch: ArchConfig) -> data.StructLayout:
 
 def drain_shape(arch: ArchConfig) -> data.StructLayout:
     """Which column gives out its captured psums in this cycle."""
-    return data.StructLayout({"valid": 1, "token": _index(arch.tokens)})
+    return data.StructLayout({"valid": 1, "token": token_shape(arch)})
 
 
 def column_shape(arch: ArchConfig) -> data.StructLayout:
@@ -187,16 +196,16 @@ def column_shape(arch: ArchConfig) -> data.StructLayout:
                 {
                     "enable": 1,
                     "part": _index(arch.words_per_input_word),
-                    "word": activation_address(arch),
+                    "word": _activation_address(arch),
                     "bank": 1,
                     "data": arch.stream_width,
                 }
             ),
-            "read": data.StructLayout({"word": activation_address(arch), "bank": 1}),
+            "read": data.StructLayout({"word": _activation_address(arch), "bank": 1}),
             "lane": _index(arch.lanes),
             "horizontal": 1,
             "weights": data.ArrayLayout(signed(arch.weight_width), arch.lanes),
-            "psums": psum_control_shape(arch),
+            "psums": _psum_control(arch),
             "drain": drain_shape(arch),
         }
     )

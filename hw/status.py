@@ -1,11 +1,13 @@
 """Status: the answers that are not psums, ERROR and DONE, as items for the collect chain."""
 
+from typing import Final
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.packet_reader import error_shape
-from hw.shapes import ItemKind, header_shape
+from hw.shapes import ItemKind, bundle, header_shape
 from spec.arch import ArchConfig
 from spec.packet import COUNTERS, Opcode
 
@@ -20,22 +22,36 @@ def status_shape(arch: ArchConfig) -> data.StructLayout:
 class Status(wiring.Component):
     """Write one packet at a time: an error as soon as there is one, DONE when the layer is finished.
 
+    Parameters
+    ----------
+    arch : ArchConfig
+    counter_width : int
+        Bits of a counter.
+
     Members
     -------
     tag : In(8)
+        Of the layer.
     error : In(stream.Signature(error_shape()))
     done : In(1)
         Pulse: DONE is due.
     settled : In(1)
         Every psum has left; only then are the counters final.
-    counters : In
+    counters : In(ArrayLayout)
         One number per name in ``spec.packet.COUNTERS``.
     o : Out(stream.Signature(status_shape(arch)))
     """
 
+    tag: Signal
+    error: stream.Interface
+    done: Signal
+    settled: Signal
+    counters: data.View
+    o: stream.Interface
+
     def __init__(self, arch: ArchConfig, counter_width: int) -> None:
-        self.arch = arch
-        self.counter_width = counter_width
+        self.arch: Final = arch
+        self.counter_width: Final = counter_width
         super().__init__(
             {
                 "tag": In(8),
@@ -50,7 +66,7 @@ class Status(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         due, number = Signal(), Signal(range(len(COUNTERS)))
-        error, done = Signal(header_shape()), Signal(header_shape())
+        error, done = bundle(header_shape(), "error"), bundle(header_shape(), "done")
         m.d.comb += [
             error.opcode.eq(Opcode.ERROR),
             error.cluster.eq(self.error.payload.opcode),

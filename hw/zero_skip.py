@@ -1,13 +1,15 @@
 """Zero-skip controller: vectors whose activations are all zero never reach the array."""
 
+from typing import Final
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory
 from hw.pipeline import delay
 from hw.queue import Queue
-from hw.shapes import LoadKind, load_shape, vector_shape
+from hw.shapes import LoadKind, bundle, load_shape, vector_shape
 from spec.arch import ArchConfig
 
 __all__ = ["ZeroSkip"]
@@ -21,22 +23,35 @@ class ZeroSkip(wiring.Component):
     groups. A dropped vector takes one cycle here however many beats it has, ahead of the queue, so it
     costs the array nothing while the queue holds work. Vectors that close a block or a job stay.
 
-    ``i.ready`` is a credit: it says that the queue has a place for whatever is sent in this cycle.
+    Latency ``LATENCY`` cycles through an empty queue; one vector per cycle. ``i.ready`` is a credit: it
+    says that the queue has a place for the vector that is sent in this cycle and comes in the next.
+
+    Parameters
+    ----------
+    arch : ArchConfig
 
     Members
     -------
     horizontal : In(1)
+        Does not change while vectors are under way.
     load : In(load_shape(arch))
         ACTIVATION words.
     i, o : In, Out(stream.Signature(vector_shape(arch)))
+        ``o.payload.live`` are the groups worth a beat.
     skipped : Out
         Beats saved in this cycle.
     """
 
-    LOOKUP = BlockMemory.LATENCY + 1
+    LATENCY = BlockMemory.LATENCY + 1 + Queue.LATENCY
+
+    horizontal: Signal
+    load: data.View
+    i: stream.Interface
+    o: stream.Interface
+    skipped: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
-        self.arch = arch
+        self.arch: Final = arch
         super().__init__(
             {
                 "horizontal": In(1),
@@ -54,22 +69,10 @@ class ZeroSkip(wiring.Component):
         m.submodules.occupancy = occupancy = BlockMemory(arch.segment, 2 * segments)
         m.submodules.queue = queue = Queue(vector_shape(arch), arch.queue_depth)
         self._record_occupancy(m, occupancy)
+        vector, arriving = self._look_up(m, occupancy)
+        live = self._live_groups(m, vector, occupancy.read_data)
 
-        low = arch.segment.bit_length() - 1
-        position = self.i.payload.position
-        m.d.comb += occupancy.read_address.eq(self._address(position[low:], self.i.payload.activation_bank))
-        arriving = delay(m, self.i.valid, BlockMemory.LATENCY, "arriving", reset_less=False)
-        vector = Signal(vector_shape(arch))
-        m.d.comb += vector.eq(delay(m, Value.cast(self.i.payload), BlockMemory.LATENCY, "vector"))
-
-        live = Signal(arch.groups)
-        input_live = Signal()
-        offset = vector.position[:low] if low else 0
-        m.d.comb += input_live.eq(occupancy.read_data.bit_select(offset, 1))
-        for group in range(arch.groups):
-            lanes = occupancy.read_data.word_select(group, arch.lanes)
-            m.d.comb += live[group].eq(vector.bitmap[group] & Mux(self.horizontal, lanes.any(), input_live))
-        checked = Signal(vector_shape(arch), reset_less=True)
+        checked = bundle(vector_shape(arch), "checked", reset_less=True)
         valid, keep = Signal(), Signal()
         m.d.sync += [checked.eq(vector), checked.live.eq(live), valid.eq(arriving)]
         m.d.comb += [
@@ -82,6 +85,27 @@ class ZeroSkip(wiring.Component):
         self._credit(m, dropped=valid & ~keep)
         return m
 
+    def _look_up(self, m: Module, occupancy: BlockMemory) -> tuple[data.View, Value]:
+        """Read the occupancy of a vector's segment; return the vector when it is there, and its valid."""
+        low = self.arch.segment.bit_length() - 1
+        arriving, wait = self.i.payload, BlockMemory.LATENCY
+        m.d.comb += occupancy.read_address.eq(
+            self._address(arriving.position[low:], arriving.activation_bank)
+        )
+        vector = bundle(vector_shape(self.arch), "vector")
+        m.d.comb += vector.eq(delay(m, Value.cast(arriving), wait, "vector"))
+        return vector, delay(m, self.i.valid, wait, "arriving", reset_less=False)
+
+    def _live_groups(self, m: Module, vector: data.View, segment: Value) -> Signal:
+        """Groups of ``vector`` that meet an activation, given which inputs of its ``segment`` have any."""
+        low = self.arch.segment.bit_length() - 1
+        live, input_live = Signal(self.arch.groups), Signal()
+        m.d.comb += input_live.eq(segment.bit_select(vector.position[:low] if low else 0, 1))
+        for group in range(self.arch.groups):
+            lanes = segment.word_select(group, self.arch.lanes)
+            m.d.comb += live[group].eq(vector.bitmap[group] & Mux(self.horizontal, lanes.any(), input_live))
+        return live
+
     def _address(self, segment: Value, bank: Value) -> Value:
         """Occupancy address; with a single segment there is only the bank."""
         bits = (self.arch.max_inputs // self.arch.segment - 1).bit_length()
@@ -92,11 +116,10 @@ class ZeroSkip(wiring.Component):
         arch, load = self.arch, self.load
         lanes, width = arch.lanes, arch.activation_width
         columns = [load.data.word_select(n, lanes * width) for n in range(arch.tokens_per_word)]
-        found = Signal(lanes)
+        found, writing = Signal(lanes), Signal()
+        m.d.comb += writing.eq(load.kind == LoadKind.ACTIVATION)
         for lane in range(lanes):
             m.d.comb += found[lane].eq(Cat(column.word_select(lane, width) for column in columns).any())
-        writing = Signal()
-        m.d.comb += writing.eq(load.kind == LoadKind.ACTIVATION)
         group_bits = arch.groups.bit_length() - 1
         # Two steps: zero detection of a wide word is a level of its own.
         here = delay(m, found, 1, "found")
@@ -114,12 +137,12 @@ class ZeroSkip(wiring.Component):
         with m.If(enable):
             m.d.sync += seen.eq(now)
 
-    def _count(self, m: Module, checked: Value, valid: Signal) -> None:
+    def _count(self, m: Module, checked: data.View, valid: Signal) -> None:
         """Report the beats that the array is spared."""
         spared = Signal(self.arch.groups)
         total = Signal(range(self.arch.groups + 1))
         m.d.comb += [
-            spared.eq(checked.bitmap & ~checked.live),  # type: ignore[attr-defined]
+            spared.eq(checked.bitmap & ~checked.live),
             total.eq(sum(spared[n] for n in range(self.arch.groups))),
         ]
         m.d.sync += self.skipped.eq(Mux(valid, total, 0))

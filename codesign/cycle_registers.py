@@ -1,0 +1,99 @@
+"""What the cycle model keeps from cycle to cycle: constants and registers, as NumPy record types."""
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+__all__ = ["ACTIVITIES", "CLOSED_DEPTH", "CLUSTER", "CONTROL", "RING", "TIMING", "PacketKind", "RecordKind"]
+
+ACTIVITIES: Final = ("idle", "beat", "steal", "bank wait", "no vector", "empty block")
+"""What a cluster does in a cycle, for timelines; the index is the code."""
+
+
+class PacketKind(IntEnum):
+    """What the packet reader waits for, and what a packet's commit does."""
+
+    OTHER = 0
+    PASS = 1
+    ACTIVATIONS = 2
+    END = 3
+
+
+class RecordKind(IntEnum):
+    """What a record makes the decompressor send."""
+
+    ESCAPE = 0
+    VECTOR = 1
+    END = 2
+    """A vector, perhaps without groups, that closes its block."""
+
+
+RING: Final = 128
+"""Vectors of a cluster remembered at once; more than pipeline and queue hold."""
+CLOSED_DEPTH: Final = 4
+"""Closed blocks remembered at once; there are at most two, one per psum bank."""
+
+
+def _record(*names: str) -> list[tuple[str, type[np.int64]]]:
+    return [(name, np.int64) for name in names]
+
+
+TIMING: Final = np.dtype(
+    _record(
+        # cycles from the decompressor's last idle cycle to its first record
+        "start",
+        # cycles from a block's last select to its `ready` at the collector
+        "drain_tail",
+        # cycles from the collector's trailer to the job's end, less one per cluster
+        "collect_tail",
+        # cycles through the egress queue
+        "egress",
+        # stream words of a block
+        "words_per_block",
+        # psum rows of a block, and the cycles in which one is drained
+        *("rows", "row_cycles"),
+        # jobs that may be under way
+        "max_jobs",
+    )
+)
+"""Constants around the mirrored registers."""
+
+CLUSTER: Final = np.dtype(
+    [
+        *_record(
+            # decompressor: state, cycle of its job's start, next record and block, output register
+            *("state", "since", "record", "block", "sent", "sent_entry", "entries", "jobs", "runs"),
+            # zero skip: credits, pipeline, queue pointers, output register
+            *("credits", "z1", "z2", "z3", "z1_entry", "z2_entry", "z3_entry"),
+            *("head", "tail", "queued", "queued_entry"),
+            # beat issuer
+            *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens", "busy_0", "busy_1"),
+            *("closed", "closed_job", "done"),
+            # closed blocks, drain, output buffer
+            *("closed_head", "closed_tail", "closed_out", "closed_out_job", "drain", "row", "step"),
+            *("steal", "release", "steal_bank", "drain_bank", "drain_job", "used"),
+            # scheduler and collector
+            *("waiting", "pending", "pending_0", "pending_1", "beats", "skipped"),
+            # at most two halves of the output buffer are under way to or from the collector
+            *("ready_at", "ready_job", "ready_next", "ready_next_job", "free_at", "free_next"),
+        ),
+        *((name, np.int64, RING) for name in ("ring_live", "ring_end", "ring_last", "ring_job", "queue")),
+        ("closed_jobs", np.int64, CLOSED_DEPTH),
+    ]
+)
+"""Registers of one cluster. Vectors are entries of the rings; ``…_entry`` is the number of one."""
+
+CONTROL: Final = np.dtype(
+    _record(
+        # packet reader: packet, cycle in which it may leave its check, cycle of its commit
+        *("packet", "check_from", "commit_at", "issued"),
+        # scheduler
+        *("in_pass", "uncollected", "activations_free", "weights_free", "idle"),
+        # collector
+        *("state", "word", "chosen", "current", "fetched"),
+        # counters
+        *("compute_cycles", "last_out"),
+    )
+)
+"""Registers shared by all clusters."""
