@@ -206,7 +206,9 @@ def _scales(cursor: PacketCursor, rows: int, name: str) -> NDArray[np.float32]:
     _check_length(payload, 16 + rows * 8, cursor.word_bytes, f"layer {name}: the scales")
     base = int.from_bytes(payload[:2], "little", signed=True)
     if not MIN_BASE <= base <= MAX_BASE:
-        raise FormatError(f"layer {name} has a scale base of {base}, which must lie in {MIN_BASE} to {MAX_BASE}")
+        raise FormatError(
+            f"layer {name} has a scale base of {base}, which must lie in {MIN_BASE} to {MAX_BASE}"
+        )
     return scale_values(base - np.frombuffer(payload, np.uint8, rows, 2).astype(np.int64))
 
 

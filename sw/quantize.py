@@ -38,7 +38,9 @@ def quantize_rows(weight: NDArray[np.floating], width: int) -> tuple[NDArray[np.
     steps = _steps_up(np.abs(exact).max(axis=1, initial=0.0) / limit)
     base = int(steps.max(initial=MIN_BASE))
     if base > MAX_BASE:
-        raise ConfigError(f"weights must have float32 scales, but {np.abs(exact).max():g} is too large; rescale")
+        raise ConfigError(
+            f"weights must have float32 scales, but {np.abs(exact).max():g} is too large; rescale"
+        )
     scales = scale_values(np.maximum(steps, base - MAX_CODE))
     return np.rint(exact / scales[:, None]).astype(np.int8), scales
 
@@ -65,7 +67,7 @@ def _steps_up(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Smallest steps whose scales are at least ``values``; the least base where a value is 0."""
     with np.errstate(divide="ignore"):
         exact = np.log2(values) * STEPS_PER_OCTAVE
-    steps = np.maximum(np.ceil(exact), MIN_BASE).astype(np.int64)
+    steps: NDArray[np.int64] = np.maximum(np.ceil(exact), MIN_BASE).astype(np.int64)
     inside = np.clip(steps, MIN_BASE, MAX_BASE)
     # The float32 mantissa of a step may lie just below the value that the logarithm found it for.
     steps += (inside == steps) & (scale_values(inside) < values)

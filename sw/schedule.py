@@ -98,7 +98,7 @@ class _Cluster:
     spans: list[_Span] = field(default_factory=list)
 
     def time(self, arch: ArchConfig, more: int = 0, parts: int = 0) -> int:
-        """Cycles of the pass with ``more`` load in ``parts`` more parts: multiplying or draining bounds it."""
+        """Cycles with ``more`` load in ``parts`` more parts: those of multiplying or of draining."""
         return max(self.load + more, (len(self.spans) + parts) * arch.drain_cycles)
 
 
