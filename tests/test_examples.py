@@ -1,0 +1,65 @@
+"""The examples run and say what their texts promise."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def run_example(name: str, *arguments: object, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_own_matrix_goes_from_a_file_to_verilog(tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.random.default_rng(1).normal(size=(48, 40)).astype(np.float32))
+
+    printed = run_example("own_matrix.py", "mine.npy", "--arch", "tiny", "-o", "out.v", folder=tmp_path)
+
+    assert "mine: 48 x 40, 384 weights kept" in printed
+    assert "equal NumPy's: True" in printed
+    assert (tmp_path / "out.v").read_text().startswith("// mixvec accelerator: C=1 L=2 T=2, 4 PEs")
+
+
+@pytest.mark.slow
+def test_patterns_are_compared(tmp_path: Path) -> None:
+    printed = run_example(
+        "compare_patterns.py", "--layers", 0, "--parts", "attention_output", folder=tmp_path
+    )
+
+    lines = {
+        line.split("|")[1].strip(): line.split("|")[2:-1] for line in printed.splitlines() if "|" in line
+    }
+    retained = {
+        name: float(cells[0]) for name, cells in lines.items() if cells[0].strip().startswith(("0.", "1."))
+    }
+    assert retained["fine-grained"] == 1
+    assert retained["vectors of 4"] > retained["vectors of 8"] > retained["vectors of 16"]
+    assert retained["mixed vectors, 0.90 bits"] > retained["mixed vectors, 0.60 bits"]
+    assert retained["mixed vectors, 0.60 bits"] > retained["mixed, strict form, 0.60 bits"]
+    assert "not met" not in printed
+
+
+@pytest.mark.slow
+def test_one_column_takes_few_cycles_and_is_exact(tmp_path: Path) -> None:
+    printed = run_example("one_column.py", folder=tmp_path)
+
+    assert printed.count("384 of 384 equal PyTorch's integer matmul") == 2
+    for line in printed.splitlines():
+        if line.startswith("  compute cycles"):
+            _, _, _, rtl, _, _, model = line.split()
+            assert rtl == model
+            assert int(rtl.replace(",", "")) <= 2300
