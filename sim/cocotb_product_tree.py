@@ -1,0 +1,38 @@
+"""Testbench of the product tree."""
+
+import random
+from typing import Any, Final
+
+import cocotb
+
+from hw.product_tree import ProductTree
+from sim.ports import Ports
+from sim.streams import start
+from sim.subject import subject_arch
+from spec.numbers import signed_range
+
+ARCH: Final = subject_arch()
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+@cocotb.parametrize(horizontal=[0, 1])
+async def products_pass_vertically_and_are_summed_horizontally(dut: Any, horizontal: int) -> None:
+    """A beat per cycle, the extremes of all lanes at once among them."""
+    rng = random.Random(f"tree-{horizontal}")
+    low_a, high_a = signed_range(ARCH.activation_width)
+    low_w, high_w = signed_range(ARCH.weight_width)
+    lanes = range(ARCH.lanes)
+    beats = [([a for _ in lanes], [w for _ in lanes]) for a in (low_a, high_a) for w in (low_w, high_w)] + [
+        ([rng.randint(low_a, high_a) for _ in lanes], [rng.randint(low_w, high_w) for _ in lanes])
+        for _ in range(300)
+    ]
+    ports = Ports(dut, ProductTree(ARCH))
+    await start(dut)
+    ports.hold(horizontal=horizontal)
+
+    latency = ProductTree.latency(ARCH)
+    seen = [await ports.cycle(activations=a, weights=w) for a, w in beats] + await ports.cycles(latency)
+
+    for (activations, weights), out in zip(beats, seen[latency:], strict=True):
+        products = [a * w for a, w in zip(activations, weights, strict=True)]
+        assert out["addends"] == ([sum(products)] * ARCH.lanes if horizontal else products)

@@ -1,0 +1,41 @@
+"""One component under test: built by pytest, its architecture handed on to the testbench."""
+
+import os
+from typing import Any
+
+from hw.emit import emit_component
+from sim.component import run_component_test
+from spec.arch import ArchConfig
+
+__all__ = ["simulate_subject", "subject_arch"]
+
+_ARCH_VARIABLE = "MIXVEC_SUBJECT_ARCH"
+
+
+def simulate_subject(component: Any, module: str, arch: ArchConfig | None = None) -> None:
+    """Emit ``component`` and run every cocotb test of ``module`` on it.
+
+    Parameters
+    ----------
+    component : amaranth.lib.wiring.Component
+    module : str
+        Importable name of the testbench.
+    arch : ArchConfig, optional
+        What :func:`subject_arch` returns there.
+
+    Raises
+    ------
+    SimulatorError
+        If the design does not compile or a test fails; carries the end of the log.
+    """
+    run_component_test(
+        emit_component(component, "subject"),
+        "subject",
+        module,
+        environment={_ARCH_VARIABLE: arch.to_json()} if arch else None,
+    )
+
+
+def subject_arch() -> ArchConfig:
+    """Return the architecture of the component that the running testbench drives."""
+    return ArchConfig.parse(os.environ[_ARCH_VARIABLE])

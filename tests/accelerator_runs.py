@@ -1,0 +1,221 @@
+"""Jobs through the generated RTL, many in one stream, judged by PyTorch and by the cycle model."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from codesign.cycles import layer_cycles
+from hw.emit import emit_verilog
+from sim.simulator import Simulator
+from sim.stream_run import StreamResult, run_stream
+from spec.arch import ArchConfig
+from spec.packet import COUNTERS, Opcode, Packet, frame_packet, read_answers, read_packets
+from sw.job import job_stream, read_outputs, tile_count
+from sw.layer import QuantizedLayer
+from sw.pack import pack
+from sw.unpack import PackedLayer, unpack
+
+__all__ = [
+    "ARCHS",
+    "Job",
+    "all_defects",
+    "answer_words",
+    "defects",
+    "frames",
+    "make_jobs",
+    "product",
+    "reframe",
+    "run_jobs",
+    "send",
+    "split_answers",
+    "stream_of",
+    "tagged",
+]
+
+ARCHS = {
+    "tiny": ArchConfig.load("tiny"),
+    "one_pe": ArchConfig(clusters=1, lanes=1, tokens=1, segment=1),
+    "three_clusters": ArchConfig(clusters=3, lanes=4, tokens=3),
+    "four_clusters": ArchConfig(clusters=4, lanes=4, tokens=1),
+    # Memories far too small for any layer: chunks, passes and splits everywhere.
+    "cramped": ArchConfig(
+        clusters=5,
+        lanes=2,
+        tokens=5,
+        segment=8,
+        stream_width=128,
+        activation_depth=8,
+        value_depth=16,
+        record_depth=2,
+        block_depth=2,
+        split_slots=2,
+    ),
+    "narrow_activations": ArchConfig(clusters=2, lanes=4, tokens=2, weight_width=4, activation_width=2),
+    "narrow_weights": ArchConfig(
+        clusters=1, lanes=8, tokens=2, segment=16, weight_width=2, activation_width=4, queue_depth=4
+    ),
+}
+"""Architectures that tests share, so that each is compiled once."""
+
+STALL_FREE_COUNTERS = ("load_cycles", "beats", "skipped_beats")
+"""Counters that stalls do not change."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A packed layer and the K x N activations that it is multiplied with."""
+
+    name: str
+    packed: PackedLayer
+    activations: NDArray[np.int64]
+
+    @property
+    def tokens(self) -> int:
+        """N."""
+        return int(self.activations.shape[1])
+
+
+def make_jobs(cases: Iterable[tuple[str, QuantizedLayer, NDArray[np.int64]]], arch: ArchConfig) -> list[Job]:
+    """Pack all layers into one file, so that every job has its own tag."""
+    named = [(name, replace(layer, name=name), activations) for name, layer, activations in cases]
+    layers = unpack(pack([layer for _, layer, _ in named], arch)).layers
+    return [Job(name, packed, x) for (name, _, x), packed in zip(named, layers, strict=True)]
+
+
+def product(job: Job) -> NDArray[np.int64]:
+    """Return what PyTorch's integer matmul says of the unpacked weights."""
+    weights = torch.from_numpy(job.packed.weights.astype(np.int64))
+    outputs: NDArray[np.int64] = (weights @ torch.from_numpy(job.activations.astype(np.int64))).numpy()
+    return outputs
+
+
+def stream_of(job: Job, arch: ArchConfig) -> bytes:
+    """Return the words that run ``job``."""
+    return job_stream(job.packed, job.activations, arch)
+
+
+def frames(stream: bytes, arch: ArchConfig) -> list[Packet]:
+    """Return the packets of an undamaged stream."""
+    return list(read_packets(stream, arch.stream_width // 8))
+
+
+def reframe(packet: Packet, arch: ArchConfig, **fields: int) -> bytes:
+    """Return ``packet`` as words again, with some header fields replaced and a CRC that matches."""
+    return frame_packet(replace(packet.header, **fields), packet.payload, arch.stream_width // 8)
+
+
+def tagged(job: Job, tag: int, arch: ArchConfig) -> Job:
+    """Return ``job`` with another tag in its BEGIN packet."""
+    head = b"".join(
+        reframe(packet, arch, tag=tag if packet.header.opcode == Opcode.BEGIN else packet.header.tag)
+        for packet in frames(job.packed.head, arch)
+    )
+    return replace(job, packed=replace(job.packed, head=head, tag=tag))
+
+
+def answer_words(job: Job, arch: ArchConfig) -> int:
+    """Return the words of the answer to ``job``: every block of every tile, then DONE."""
+    passes = job.packed.schedule.passes
+    blocks = sum(len({part.block for cluster in one.clusters for part in cluster}) for one in passes)
+    return blocks * tile_count(job.tokens, arch) * (arch.words_per_block + 2) + len(COUNTERS) + 2
+
+
+@cache
+def _verilog(arch: ArchConfig) -> str:
+    return emit_verilog(arch)
+
+
+def send(
+    stream: bytes,
+    arch: ArchConfig,
+    *,
+    stall_i: float = 0.0,
+    stall_o: float = 0.0,
+    seed: int = 0,
+    simulator: Simulator = Simulator.VERILATOR,
+    expected: int = 0,
+    limit: int,
+) -> StreamResult:
+    """Send ``stream`` to the RTL of ``arch``; see ``sim.stream_run.run_stream``."""
+    return run_stream(
+        _verilog(arch),
+        arch.stream_width,
+        np.frombuffer(stream, "<u8").astype(np.uint64, copy=False).reshape(-1, arch.stream_width // 64),
+        simulator=simulator,
+        stall_i=stall_i,
+        stall_o=stall_o,
+        seed=seed,
+        expected=expected,
+        limit=limit,
+    )
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    arch: ArchConfig,
+    *,
+    stall_i: float = 0.0,
+    stall_o: float = 0.0,
+    seed: int = 0,
+    simulator: Simulator = Simulator.VERILATOR,
+) -> list[bytes]:
+    """Return the answer to each of ``jobs``, sent as one stream without a pause in between."""
+    cycles = sum(layer_cycles(job.packed, arch, job.tokens).cycles for job in jobs)
+    result = send(
+        b"".join(stream_of(job, arch) for job in jobs),
+        arch,
+        stall_i=stall_i,
+        stall_o=stall_o,
+        seed=seed,
+        simulator=simulator,
+        expected=sum(answer_words(job, arch) for job in jobs),
+        limit=10 * cycles + 20_000,
+    )
+    assert not result.timed_out, f"hangs after {result.accepted} words in and {len(result.words)} out"
+    answers = list(split_answers(result.words.astype("<u8").tobytes(), arch))
+    assert len(answers) == len(jobs)
+    return answers
+
+
+def split_answers(answer: bytes, arch: ArchConfig) -> Iterator[bytes]:
+    """Cut an answer behind every DONE packet."""
+    size, start, end = arch.stream_width // 8, 0, 0
+    for packet in read_answers(answer, size):
+        end += packet.words * size
+        if packet.header.opcode == Opcode.DONE:
+            yield answer[start:end]
+            start = end
+    if start != len(answer):
+        yield answer[start:]
+
+
+def defects(job: Job, answer: bytes, arch: ArchConfig, *, stalled: bool = False) -> list[str]:
+    """Return a sentence for everything that is wrong with an answer: nothing, if all is well.
+
+    Counters that depend on stalls are left out if the run was ``stalled``.
+    """
+    result = read_outputs(answer, job.packed, job.tokens, arch)
+    wrong = [f"{job.name}: {error}" for error in result.errors]
+    differing = int(np.count_nonzero(result.outputs != product(job)))
+    if differing:
+        wrong.append(f"{job.name}: {differing} of {result.outputs.size} outputs differ from PyTorch's")
+    model = asdict(layer_cycles(job.packed, arch, job.tokens, job.activations))
+    for name in STALL_FREE_COUNTERS if stalled else COUNTERS:
+        if result.counters.get(name) != model[name]:
+            wrong.append(f"{job.name}: {name} is {result.counters.get(name)}, the model says {model[name]}")
+    return wrong
+
+
+def all_defects(
+    jobs: Sequence[Job], answers: Sequence[bytes], arch: ArchConfig, *, stalled: bool = False
+) -> list[str]:
+    """Return the defects of every answer."""
+    return [
+        defect
+        for job, answer in zip(jobs, answers, strict=True)
+        for defect in defects(job, answer, arch, stalled=stalled)
+    ]

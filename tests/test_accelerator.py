@@ -1,0 +1,207 @@
+"""The complete RTL: every output equals PyTorch's, every counter the cycle model's."""
+
+import shutil
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sim.simulator import Simulator
+from spec.arch import ArchConfig
+from spec.direction import Direction
+from spec.numbers import signed_range
+from spec.packet import SYNC_BYTES, Opcode, read_answers
+from sw.job import read_outputs, tile_count
+from sw.layer import QuantizedLayer
+from sw.reference import execute
+from tests.accelerator_runs import ARCHS, Job, all_defects, defects, frames, make_jobs, run_jobs, stream_of
+from tests.small_layers import random_activations, random_layer
+
+EVERY_ARCH = pytest.mark.parametrize("name", ARCHS)
+
+Case = tuple[str, QuantizedLayer, NDArray[np.int64]]
+
+
+def sparse_activations(
+    rng: np.random.Generator, arch: ArchConfig, layer: QuantizedLayer, tokens: int
+) -> NDArray[np.int64]:
+    """Activations of which half the inputs are 0 throughout, and many single ones besides."""
+    activations = random_activations(rng, arch, layer, tokens)
+    activations[rng.random(layer.cols) < 0.5] = 0
+    activations[rng.random(activations.shape) < 0.3] = 0
+    return activations
+
+
+def odd_cases(arch: ArchConfig, rng: np.random.Generator, direction: Direction) -> list[Case]:
+    """Shapes and contents at the edges of what a layer may be."""
+    size, tokens = arch.segment, arch.tokens
+    low = signed_range(arch.activation_width)[0]
+    shapes = {
+        "1 x 1": (1, 1, 1),
+        "1 x K": (1, 53, tokens + 1),
+        "M x 1": (47, 1, 2),
+        "primes": (31, 37, 3),
+        "a bit more than blocks": (2 * size + 1, size + 3, 2 * tokens + 1),
+        "whole blocks": (3 * size, 2 * size, 3 * tokens),
+    }
+    cases = []
+    for name, (rows, cols, columns) in shapes.items():
+        layer = random_layer(rng, arch, (rows, cols), direction, 0.4)
+        cases.append((name, layer, sparse_activations(rng, arch, layer, columns)))
+    thin = random_layer(rng, arch, (29, 61), direction, 0.03)
+    cases.append(("almost nothing kept", thin, random_activations(rng, arch, thin, tokens)))
+    empty = random_layer(rng, arch, (19, 23), direction, 0.0)
+    cases.append(("all-zero weights", empty, random_activations(rng, arch, empty, tokens + 1)))
+    silent = random_layer(rng, arch, (19, 23), direction, 0.5)
+    cases.append(("all-zero activations", silent, np.zeros((23, tokens + 1), np.int64)))
+    dense = full_layer(rng, (23, 27), direction, *signed_range(arch.weight_width))
+    cases.append(("fully dense", dense, random_activations(rng, arch, dense, tokens)))
+    lowest = signed_range(arch.weight_width)[0]
+    extreme = full_layer(rng, (size + 1, 43), direction, lowest, lowest)
+    cases.append(("all at the minimum", extreme, np.full((43, tokens + 1), low)))
+    return [(f"{name}, {direction.name.lower()}", layer, x) for name, layer, x in cases]
+
+
+def full_layer(
+    rng: np.random.Generator, shape: tuple[int, int], direction: Direction, low: int, high: int
+) -> QuantizedLayer:
+    """A layer that keeps every weight, from ``low`` to ``high``."""
+    weights = rng.integers(low, high + 1, shape, dtype=np.int8)
+    order = np.arange(shape[0] if direction is Direction.VERTICAL else shape[1])
+    return QuantizedLayer(
+        "full", weights, np.ones(shape, np.bool_), direction, order, np.ones(shape[0], np.float32)
+    )
+
+
+@cache
+def jobs_of(name: str) -> list[Job]:
+    """Odd cases in both directions, alternating, and random ones behind them."""
+    arch, rng = ARCHS[name], np.random.default_rng(7)
+    pairs = zip(*(odd_cases(arch, rng, direction) for direction in Direction), strict=True)
+    cases = [case for pair in pairs for case in pair]
+    for number in range(12):
+        shape = (int(rng.integers(1, 70)), int(rng.integers(1, 70)))
+        direction = Direction(int(rng.integers(2)))
+        layer = random_layer(rng, arch, shape, direction, float(rng.choice([0.05, 0.2, 0.6])))
+        activations = sparse_activations(rng, arch, layer, int(rng.integers(1, 3 * arch.tokens + 1)))
+        cases.append((f"random {number}", layer, activations))
+    return make_jobs(cases, arch)
+
+
+@cache
+def answers_of(name: str) -> list[bytes]:
+    """What the RTL answers to ``jobs_of``, sent as one stream."""
+    return run_jobs(jobs_of(name), ARCHS[name])
+
+
+@EVERY_ARCH
+def test_every_output_and_every_counter_is_exact(name: str) -> None:
+    assert all_defects(jobs_of(name), answers_of(name), ARCHS[name]) == []
+
+
+@EVERY_ARCH
+@pytest.mark.parametrize(("stall_i", "stall_o"), [(0.5, 0.0), (0.0, 0.6), (0.3, 0.4)])
+def test_stalls_change_no_output_and_no_load_count(name: str, stall_i: float, stall_o: float) -> None:
+    arch, jobs = ARCHS[name], jobs_of(name)
+
+    answers = run_jobs(jobs, arch, stall_i=stall_i, stall_o=stall_o, seed=5)
+
+    assert all_defects(jobs, answers, arch, stalled=True) == []
+
+
+def test_small_memories_force_chunks_passes_and_splits_of_several_parts() -> None:
+    arch, layers = ARCHS["cramped"], [job.packed for job in jobs_of("cramped")]
+    passes = [one for layer in layers for one in layer.schedule.passes]
+
+    assert max(layer.cols for layer in layers) > arch.max_inputs
+    assert max(one.chunk for one in passes) >= 3
+    assert max(len([one for one in layer.schedule.passes if one.chunk == 0]) for layer in layers) >= 3
+    parts = {part.parts for one in passes for cluster in one.clusters for part in cluster}
+    assert parts >= {1, 2, 3}
+    assert {part.slot for one in passes for cluster in one.clusters for part in cluster} == {0, 1}
+
+
+def psums_of(job: Job, answer: bytes, arch: ArchConfig) -> list[list[tuple[int, bytes]]]:
+    """Return block and psums of every PSUMS answer, job by job, sorted: parts may complete in any order."""
+    answered = read_answers(answer, arch.stream_width // 8)
+    packets = iter([packet for packet in answered if packet.header.opcode != Opcode.DONE])
+    found = []
+    for one in job.packed.schedule.passes:
+        blocks = {part.block for parts in one.clusters for part in parts}
+        for _ in range(tile_count(job.tokens, arch)):
+            answers = [next(packets) for _ in blocks]
+            headers = [packet.header for packet in answers]
+            assert {header.opcode for header in headers} == {Opcode.PSUMS}
+            named = [one.clusters[header.cluster][header.argument].block for header in headers]
+            found.append(sorted(zip(named, [packet.payload for packet in answers], strict=True)))
+    assert next(packets, None) is None
+    return found
+
+
+@EVERY_ARCH
+def test_the_reference_answers_the_same_psums(name: str) -> None:
+    arch = ARCHS[name]
+
+    for job, answer in zip(jobs_of(name), answers_of(name), strict=True):
+        reference = execute(stream_of(job, arch), arch)
+        assert psums_of(job, answer, arch) == psums_of(job, reference, arch), job.name
+
+
+@pytest.mark.parametrize("name", ["tiny", "three_clusters"])
+def test_a_job_answers_the_same_alone_repeated_and_among_others(name: str) -> None:
+    arch, jobs = ARCHS[name], jobs_of(name)
+    pick = [index for index, job in enumerate(jobs) if job.name.startswith(("primes", "a bit more"))]
+    assert {jobs[index].packed.direction for index in pick} == set(Direction)
+
+    for index in pick:
+        assert run_jobs([jobs[index]] * 3, arch) == [answers_of(name)[index]] * 3
+
+
+@pytest.mark.parametrize("activations_too", [False, True])
+def test_sync_words_inside_payloads_are_stuffed(activations_too: bool) -> None:
+    arch = ARCHS["three_clusters"]
+    pattern = np.frombuffer(SYNC_BYTES, np.int8)
+    rows, cols = 8 * arch.segment, 40
+    layer = full_layer(np.random.default_rng(1), (rows, cols), Direction.VERTICAL, -128, 127)
+    weights = layer.weights.copy()
+    # A vector's beats are a column of a segment: eight consecutive outputs are one stream word.
+    for start in range(0, rows, 16):
+        weights[start : start + 8, ::3] = pattern[:, None]
+    weights[: arch.segment, 0] = np.tile(pattern, arch.segment // 8)
+    activations = np.random.default_rng(2).integers(-128, 128, (cols, 3))
+    if activations_too:
+        # One stream word of activations holds four inputs of two tokens.
+        for start in range(0, cols, 8):
+            activations[start : start + 4, :2] = pattern.reshape(2, 4).T
+    (job,) = make_jobs([("stuffed", replace(layer, weights=weights), activations)], arch)
+    stream = stream_of(job, arch)
+    assert stream.count(SYNC_BYTES) > len(frames(stream, arch)) + 100
+
+    (answer,) = run_jobs([job], arch)
+
+    assert defects(job, answer, arch) == []
+
+
+def test_384_by_384_at_80_percent_needs_at_most_2300_compute_cycles_on_16_pes() -> None:
+    arch, rng = ARCHS["four_clusters"], np.random.default_rng(3)
+    cases = []
+    for direction in Direction:
+        layer = random_layer(rng, arch, (384, 384), direction, 0.2)
+        cases.append((direction.name, layer, rng.integers(1, 128, (384, 1))))
+    jobs = make_jobs(cases, arch)
+
+    for job, answer in zip(jobs, run_jobs(jobs, arch), strict=True):
+        assert defects(job, answer, arch) == []
+        assert read_outputs(answer, job.packed, 1, arch).counters["compute_cycles"] <= 2300
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not on PATH")
+def test_icarus_sees_no_unknown_bit_and_counts_the_same() -> None:
+    arch = ARCHS["tiny"]
+    pick = [job for job in jobs_of("tiny") if not job.name.startswith(("whole", "almost"))][:20]
+
+    answers = run_jobs(pick, arch, simulator=Simulator.ICARUS)
+
+    assert all_defects(pick, answers, arch) == []

@@ -1,0 +1,14 @@
+"""The deframer alone."""
+
+import pytest
+
+from hw.deframer import Deframer
+from sim.subject import simulate_subject
+from spec.arch import ArchConfig
+
+
+@pytest.mark.parametrize("stream_width", [64, 128])
+def test_deframer_finds_packets(stream_width: int) -> None:
+    arch = ArchConfig(clusters=1, lanes=2, tokens=1, stream_width=stream_width)
+
+    simulate_subject(Deframer(arch), "sim.cocotb_deframer", arch)

@@ -1,0 +1,14 @@
+"""The product tree alone."""
+
+import pytest
+
+from hw.product_tree import ProductTree
+from sim.subject import simulate_subject
+from spec.arch import ArchConfig
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_product_tree_multiplies_in_both_directions(lanes: int) -> None:
+    arch = ArchConfig(clusters=1, lanes=lanes, tokens=1, weight_width=4)
+
+    simulate_subject(ProductTree(arch), "sim.cocotb_product_tree", arch)
