@@ -163,12 +163,12 @@ def _step_decompressor(
             s.state, s.since, s.block = _D_START, cycle, 0
             s.record = bounds[0]
     elif s.state == _D_START:
-        if blocks == 0:
+        if blocks != 0:
+            s.state = _D_FETCH
+        elif ready:
             _send(s, 0, 0, 1)
             s.jobs += 1
             s.state = _D_IDLE
-        else:
-            s.state = _D_FETCH
     elif s.state == _D_FETCH:
         s.block += 1
         s.state = _D_BLOCK

@@ -20,7 +20,7 @@ from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.packet import SYNC_BYTES, Opcode, Packet, read_packets
-from sw.job import tile_count
+from sw.job import job_stream, tile_count
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.unpack import PackedLayer, PackedPass, unpack
@@ -185,7 +185,7 @@ def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> Cycle
 def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None) -> _Program:
     """Flatten a layer's packets, jobs and records."""
     tiles = tile_count(tokens, arch)
-    kinds, lengths, words = _packets(layer, arch, tiles)
+    kinds, lengths, words = _packets(layer, arch, tokens, activations)
     records = [stream for one in layer.passes for stream in one.clusters]
     stops = np.cumsum([len(stream.bitmap) for stream in records])
     starts = stops - [len(stream.bitmap) for stream in records]
@@ -211,30 +211,17 @@ def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDA
     )
 
 
-def _packets(layer: PackedLayer, arch: ArchConfig, tiles: int) -> tuple[list[int], list[int], int]:
-    """Kinds and payload cycles of all packets, and their stream words; every pass sends all tiles."""
+def _packets(
+    layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None
+) -> tuple[list[int], list[int], int]:
+    """Kinds and payload cycles of all packets that are sent, and their stream words."""
+    if activations is None:
+        activations = np.ones((layer.cols, tokens), np.int8)
     word_bytes = arch.stream_width // 8
-    kinds: list[int] = []
-    lengths: list[int] = []
-    words = 0
-
-    def add(data: bytes) -> None:
-        nonlocal words
-        for packet in read_packets(data, word_bytes):
-            kinds.append(_KINDS.get(packet.header.opcode, PacketKind.OTHER))
-            lengths.append(_payload_cycles(packet, word_bytes))
-            words += packet.words
-
-    add(layer.head)
-    for one in layer.passes:
-        add(one.data)
-        inputs = min(layer.cols - one.chunk * layer.schedule.chunk_inputs, layer.schedule.chunk_inputs)
-        length = -(-inputs // arch.lanes) * arch.words_per_input_word
-        kinds += [PacketKind.ACTIVATIONS] * tiles
-        lengths += [length] * tiles
-        words += (length + _FRAME_WORDS) * tiles
-    add(layer.tail)
-    return kinds, lengths, words
+    packets = list(read_packets(job_stream(layer, activations[:, :tokens], arch), word_bytes))
+    kinds = [_KINDS.get(packet.header.opcode, PacketKind.OTHER) for packet in packets]
+    lengths = [_payload_cycles(packet, word_bytes) for packet in packets]
+    return kinds, lengths, sum(packet.words for packet in packets)
 
 
 def _payload_cycles(packet: Packet, word_bytes: int) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Value, ValueLike
+from amaranth.hdl import Module, Signal, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -81,15 +81,20 @@ class Accelerator(wiring.Component):
         self._connect_input(m, reader, loader, scheduler)
         self._connect_output(m, loader, collector, adder, egress)
         self._chain(m, loader, scheduler, collector, adder, counters)
+        settled = Signal()
         m.d.comb += [
             scheduler.collected.eq(adder.job_end),
+            # A layer starts only when the answer to the one before has left with its counters.
+            settled.eq(scheduler.idle & collector.empty),
+            loader.idle.eq(settled & ~status.pending),
             counters.begin.eq(loader.begin),
+            counters.end.eq(loader.end),
             counters.active.eq(scheduler.active),
             counters.words.eq(reader.words),
             counters.psums_out.eq(egress.psums_out),
             status.tag.eq(loader.tag),
             status.done.eq(loader.end),
-            status.settled.eq(scheduler.idle & collector.empty),
+            status.settled.eq(settled),
             status.counters.eq(counters.values),
         ]
         return m
@@ -106,7 +111,6 @@ class Accelerator(wiring.Component):
             reader.waiting.eq(loader.waiting),
             loader.activations_free.eq(scheduler.activations_free),
             loader.weights_free.eq(scheduler.weights_free),
-            loader.idle.eq(scheduler.idle),
             scheduler.issue.eq(loader.job_valid),
             scheduler.next_pass.eq(loader.next_pass),
         ]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,6 +28,8 @@ class Counters(wiring.Component):
     -------
     begin : In(1)
         The layer's BEGIN is accepted, ``BEGIN_CYCLES`` cycles after its first word if nothing held it.
+    end : In(1)
+        The layer's END is accepted: words that follow are not its own.
     active : In(1)
         A job is under way.
     words : In(2)
@@ -45,6 +47,7 @@ class Counters(wiring.Component):
     BEGIN_CYCLES = 7
 
     begin: Signal
+    end: Signal
     active: Signal
     words: Signal
     psums_out: Signal
@@ -57,6 +60,7 @@ class Counters(wiring.Component):
         super().__init__(
             {
                 "begin": In(1),
+                "end": In(1),
                 "active": In(1),
                 "words": In(2),
                 "psums_out": In(1),
@@ -69,7 +73,7 @@ class Counters(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         counters = {name: Signal(self.WIDTH, name=name) for name in COUNTERS}
-        total = Signal(self.WIDTH)
+        total, ended = Signal(self.WIDTH), Signal()
         clusters = self.arch.clusters
         beats = Signal(range(clusters + 1))
         skipped = Signal(range(clusters * self.arch.groups + 1))
@@ -78,13 +82,16 @@ class Counters(wiring.Component):
             skipped.eq(sum(self.skipped[n] for n in range(clusters))),
             total.eq(total + 1),
             counters["compute_cycles"].eq(counters["compute_cycles"] + self.active),
-            counters["load_cycles"].eq(counters["load_cycles"] + self.words),
+            counters["load_cycles"].eq(counters["load_cycles"] + Mux(ended, 0, self.words)),
             counters["beats"].eq(counters["beats"] + beats),
             counters["skipped_beats"].eq(counters["skipped_beats"] + skipped),
         ]
         with m.If(self.psums_out):
             m.d.sync += counters["cycles"].eq(total + 1)
+        with m.If(self.end):
+            m.d.sync += ended.eq(1)
         with m.If(self.begin):
+            m.d.sync += ended.eq(0)
             m.d.sync += [counter.eq(0) for counter in counters.values()]
             m.d.sync += [counters["load_cycles"].eq(self.BEGIN_WORDS), total.eq(self.BEGIN_CYCLES)]
         for n, name in enumerate(COUNTERS):

@@ -105,12 +105,12 @@ class Decompressor(wiring.Component):
                     m.next = "start"
             with m.State("start"):
                 # Memory of the descriptor takes two cycles; a job without blocks still reports its end.
-                with m.If(walk.is_last):
+                with m.If(~walk.is_last):
+                    m.next = "fetch"
+                with m.Elif(self.o.ready):
                     self._send(m, walk, last=1)
                     m.d.comb += walk.finish.eq(1)
                     m.next = "idle"
-                with m.Else():
-                    m.next = "fetch"
             with m.State("fetch"):
                 m.d.sync += walk.number.eq(walk.number + 1)
                 m.next = "block"

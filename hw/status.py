@@ -39,6 +39,8 @@ class Status(wiring.Component):
         Every psum has left; only then are the counters final.
     counters : In(ArrayLayout)
         One number per name in ``spec.packet.COUNTERS``.
+    pending : Out(1)
+        An answer is due or on its way out; the counters must stay as they are.
     o : Out(stream.Signature(status_shape(arch)))
     """
 
@@ -47,6 +49,7 @@ class Status(wiring.Component):
     done: Signal
     settled: Signal
     counters: data.View
+    pending: Signal
     o: stream.Interface
 
     def __init__(self, arch: ArchConfig, counter_width: int) -> None:
@@ -59,6 +62,7 @@ class Status(wiring.Component):
                 "done": In(1),
                 "settled": In(1),
                 "counters": In(data.ArrayLayout(counter_width, len(COUNTERS))),
+                "pending": Out(1),
                 "o": Out(stream.Signature(status_shape(arch))),
             }
         )
@@ -79,7 +83,7 @@ class Status(wiring.Component):
         out = self.o.payload
         with m.If(self.done):
             m.d.sync += due.eq(1)
-        with m.FSM():
+        with m.FSM() as writer:
             with m.State("idle"):
                 m.d.comb += out.kind.eq(ItemKind.STATUS_HEADER)
                 with m.If(self.error.valid):
@@ -102,4 +106,5 @@ class Status(wiring.Component):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_TRAILER)]
                 with m.If(self.o.ready):
                     m.next = "idle"
+        m.d.comb += self.pending.eq(due | ~writer.ongoing("idle"))
         return m
