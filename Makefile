@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: .venv demo test lint bench clean
+.PHONY: .venv demo test test-long lint bench clean
 
 .venv: .venv/installed
 
@@ -16,7 +16,11 @@ demo: .venv
 	$(BIN)/mixvec demo
 
 test: .venv
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
+
+# 4096 PEs in simulation: minutes, and 2 GB of memory.
+test-long: .venv
+	$(BIN)/pytest -m long
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -35,4 +35,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
         info = one.extra_info
         name = one.name.removeprefix("test_").replace("_", " ")
         amount = f"{info['work']:>12,} in {one.stats.median:8.3f} s"
-        terminalreporter.write_line(f"{name:<28}{amount} {info['rate']:>14,.0f} {info['unit']}")
+        rate = f"{info['rate']:>14,.0f} {info['unit']}"
+        terminalreporter.write_line(f"{name:<28}{amount} {rate}")

@@ -63,9 +63,10 @@ def main() -> int:
             print(failure, file=sys.stderr)
         failed |= bool(done.failures) or equal < product.numel()
 
+    times, compute = NNGEN_CYCLES / counts.cycles, NNGEN_CYCLES / counts.compute_cycles
     print(
-        f"\nNNgen, 16 multipliers: {NNGEN_CYCLES:,} cycles, {NNGEN_CYCLES / counts.cycles:.1f} times all "
-        f"cycles and {NNGEN_CYCLES / counts.compute_cycles:.1f} times the compute cycles of the last run"
+        f"\nNNgen, 16 multipliers: {NNGEN_CYCLES:,} cycles, {times:.1f} times all cycles "
+        f"and {compute:.1f} times the compute cycles of the last run"
     )
     return 1 if failed else 0
 

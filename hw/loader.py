@@ -120,6 +120,8 @@ class Loader(wiring.Component):
         with m.If(self.begin):
             m.d.sync += [self.horizontal.eq(self.header.cluster), self.tag.eq(self.header.tag)]
             m.d.sync += [begun.eq(1), loading.eq(0), blocks.eq(0)]
+        with m.If(self.end):
+            m.d.sync += [begun.eq(0), loading.eq(0), blocks.eq(0)]
         with m.If(self.next_pass):
             m.d.sync += [loading.eq(1), blocks.eq(0), seen.eq(0), weight_bank.eq(~weight_bank)]
             m.d.sync += [self.load.kind.eq(LoadKind.PASS), self.load.bank.eq(~weight_bank)]

@@ -22,7 +22,7 @@ def pruned_layer(rng: np.random.Generator, arch: ArchConfig, direction: Directio
     return QuantizedLayer("paper", weights, mask, direction, np.arange(SIZE), np.ones(SIZE, np.float32))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_4096_pes_multiply_768_by_768_exactly_in_both_directions() -> None:
     arch, rng = ArchConfig.load("paper"), np.random.default_rng(0)
     assert arch.pes == 4096
