@@ -4,9 +4,9 @@ from typing import Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC  # type: ignore[import-untyped]
 from amaranth.lib.wiring import In, Out
 
+from hw.checksum import Checksum
 from hw.queue import Queue
 from hw.shapes import ItemKind
 from spec.arch import ArchConfig
@@ -66,7 +66,7 @@ class Egress(wiring.Component):
         width = self.arch.stream_width
         entry = data.StructLayout({"word": width, "closes_block": 1})
         m.submodules.queue = queue = Queue(entry, self.depth)
-        m.submodules.checksum = crc = CRC32_ISO_HDLC(width).create()
+        m.submodules.checksum = crc = Checksum(width)
         present, trailer, sent, dropped = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             present.eq((self.kind != ItemKind.IDLE) & self.emit),

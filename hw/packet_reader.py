@@ -4,9 +4,9 @@ from typing import Final
 
 from amaranth.hdl import Module, Mux, Signal, ValueLike
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC  # type: ignore[import-untyped]
 from amaranth.lib.wiring import In, Out
 
+from hw.checksum import Checksum
 from hw.deframer import framed_shape
 from hw.shapes import header_shape
 from spec.arch import ArchConfig
@@ -132,7 +132,7 @@ class PacketReader(wiring.Component):
 
     def _verify(self, m: Module) -> Signal:
         """Return whether the CRC word, the last word taken, fits header and payload."""
-        m.submodules.checksum = crc = CRC32_ISO_HDLC(self.arch.stream_width).create()
+        m.submodules.checksum = crc = Checksum(self.arch.stream_width)
         before, last = Signal(32, reset_less=True), Signal(self.arch.stream_width, reset_less=True)
         taken, matches = Signal(), Signal()
         m.d.comb += [

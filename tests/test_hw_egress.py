@@ -7,7 +7,7 @@ from sim.subject import simulate_subject
 from spec.arch import ArchConfig
 
 
-@pytest.mark.parametrize("stream_width", [64])
+@pytest.mark.parametrize("stream_width", [64, 1024])
 def test_egress_completes_answers(stream_width: int) -> None:
     arch = ArchConfig(clusters=1, lanes=2, tokens=1, stream_width=stream_width)
 
