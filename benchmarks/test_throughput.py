@@ -1,6 +1,6 @@
 """Throughput of every stage on one real matrix: the feed-forward up matrix of MiniLM's first layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from benchmarks.conftest import Rate
 from codesign.cycles import layer_cycles
 from codesign.pruned import kept_count, store_pruned
-from codesign.pruning import PruneOptions, prune_layer
 from codesign.verification import expected_words
 from codesign.verilog import accelerator_verilog
 from sim.stream_run import build_stream, run_stream
@@ -19,6 +18,7 @@ from sw.job import job_stream
 from sw.layer import QuantizedLayer
 from sw.models import load_matrices
 from sw.pack import pack
+from sw.prune_model import PruneOptions, prune_layer
 from sw.reference import execute
 from sw.unpack import PackedLayer, unpack
 
@@ -42,7 +42,8 @@ class Subject:
 @cache
 def subject() -> Subject:
     weight = load_matrices("minilm")[NAME]
-    pruned, _ = prune_layer(NAME, weight, kept_count(0.8, weight.numel()), PruneOptions(ARCH))
+    scores, kept = weight.abs().numpy(), kept_count(0.8, weight.numel())
+    pruned = prune_layer(NAME, scores, kept, PruneOptions.default(ARCH))
     quantized = store_pruned(NAME, weight.numpy(), pruned).quantize(ARCH)
     data = pack([quantized], ARCH)
     packed = unpack(data).layers[0]
@@ -51,19 +52,17 @@ def subject() -> Subject:
 
 
 def test_prune(throughput: Rate) -> None:
-    weight = subject().weight
-    kept = kept_count(0.8, weight.numel())
+    scores, options = subject().weight.abs().numpy(), PruneOptions.default(ARCH)
+    kept = kept_count(0.8, scores.size)
 
-    throughput(
-        prune_layer, NAME, weight, kept, PruneOptions(ARCH), work=weight.numel(), unit="weights", rounds=1
-    )
+    throughput(prune_layer, NAME, scores, kept, options, work=scores.size, unit="weights", rounds=1)
 
 
 def test_prune_without_grouping(throughput: Rate) -> None:
-    weight = subject().weight
-    kept, options = kept_count(0.8, weight.numel()), PruneOptions(ARCH, grouping=False)
+    scores, options = subject().weight.abs().numpy(), replace(PruneOptions.default(ARCH), grouping=False)
+    kept = kept_count(0.8, scores.size)
 
-    throughput(prune_layer, NAME, weight, kept, options, work=weight.numel(), unit="weights")
+    throughput(prune_layer, NAME, scores, kept, options, work=scores.size, unit="weights")
 
 
 def test_pack(throughput: Rate) -> None:

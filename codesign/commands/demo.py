@@ -104,15 +104,17 @@ def _prune(
     matrices: "Mapping[str, torch.Tensor]", sparsity: float, arch: ArchConfig
 ) -> "dict[str, PrunedMatrix]":
     from codesign.pruned import kept_count
-    from codesign.pruning import PruneOptions, prune_layer
+    from sw.prune_model import PruneOptions, prune_model
+    from sw.scores import Score, score_weights
+    from sw.units import MatrixShape
 
-    options, pruned = PruneOptions(arch), {}
-    with progress("pruning", sum(weight.numel() for weight in matrices.values()), "weights") as advance:
-        for name, weight in matrices.items():
-            kept = kept_count(sparsity, weight.numel())
-            pruned[name], _ = prune_layer(name, weight, kept, options)
-            advance(weight.numel())
-    note(f"pruned {sum(weight.numel() for weight in matrices.values()):,} weights to {1 - sparsity:.0%}")
+    shapes = [MatrixShape(name, *weight.shape) for name, weight in matrices.items()]
+    weights = sum(its.size for its in shapes)
+    scores = {name: score_weights(weight.numpy(), Score.MAGNITUDE) for name, weight in matrices.items()}
+    with progress("pruning", weights, "weights") as advance:
+        kept = kept_count(sparsity, weights)
+        pruned = prune_model(scores, shapes, kept, PruneOptions.default(arch), advance)
+    note(f"pruned {weights:,} weights to {1 - sparsity:.0%}")
     return pruned
 
 

@@ -1,9 +1,8 @@
 """`mixvec prune`: masks, weights and orders from a model."""
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,15 +14,16 @@ from spec.direction import Direction
 from spec.errors import ConfigError
 
 if TYPE_CHECKING:
-    import torch
-
-    from codesign.pruning import PruneOptions
-    from sw.direction import Statistic
+    from sw.pattern import Pattern
+    from sw.prune_model import PruneOptions
     from sw.scores import Score
+    from sw.statistics import LayerStatistics
 
 __all__ = ["prune"]
 
-_DEFAULT_ARCH = "ulx3s"
+_BATCHES: Final = 32
+_SIZE: Final = 16
+"""Calibration: batches, and windows or sentences in each."""
 
 
 def prune(
@@ -32,7 +32,8 @@ def prune(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.")],
     method: Annotated[
-        str, typer.Option("--method", help="mixed-vector, vector, fine-grained or block.")
+        str,
+        typer.Option("--method", help="mixed-vector, vector, fine-grained, n-m, block, channel or head."),
     ] = "mixed-vector",
     sparsity: Annotated[float, typer.Option("--sparsity", help="Fraction pruned, 0 to 1.")] = 0.8,
     arch: Annotated[
@@ -44,13 +45,24 @@ def prune(
     lengths: Annotated[
         int | None, typer.Option("--lengths", help="Weights per vector or side of a block: 2, 4, 8 ...")
     ] = None,
+    n_m: Annotated[
+        str | None, typer.Option("--n-m", metavar="N:M", help="Method n-m: what --sparsity asks for, or 2:4.")
+    ] = None,
     metadata_bits: Annotated[
         float | None, typer.Option("--metadata-bits", help="Most record bits per kept weight.")
     ] = None,
     contiguous: Annotated[
         bool, typer.Option("--contiguous", help="Strict form: adjacent groups, power-of-two lengths.")
     ] = False,
-    score: Annotated[str, typer.Option("--score", help="magnitude or activation.")] = "magnitude",
+    score: Annotated[
+        str, typer.Option("--score", help="magnitude, activation, second-order or fisher.")
+    ] = "magnitude",
+    text: Annotated[
+        Path | None, typer.Option("--text", metavar="FILE", help="Calibrate on it; needed by fisher.")
+    ] = None,
+    allocation: Annotated[
+        str, typer.Option("--allocation", help="matrix: one density; global: one threshold.")
+    ] = "matrix",
     direction: Annotated[
         str,
         typer.Option("--direction", help="auto, vertical, horizontal, neighbour or variance."),
@@ -61,38 +73,51 @@ def prune(
     seed: Seed = 0,
     as_json: JsonFlag = False,
 ) -> int:
-    """Prune a model's matrices into mixed-length vectors."""
+    """Prune a model's matrices into mixed-length vectors, or by any pattern to compare with."""
+    from codesign.patterns import parse_allocation, parse_direction, pattern_arch
     from codesign.pruned import kept_count, layer_facts, save_pruned, store_pruned
+    from sw.pattern import Method
+    from sw.prune_model import PruneOptions
 
-    request = _check(
-        arch, lanes, segment, method, sparsity, metadata_bits, contiguous, score, direction, grouping, lengths
+    kept_count(sparsity, 1)
+    pattern = _pattern(
+        pattern_arch(arch, lanes, segment), method, sparsity, lengths, n_m, metadata_bits, contiguous
     )
-    from codesign.pruning import prune_layer
-    from sw.models import load_matrices
-    from sw.prune import METADATA_BITS
+    options = PruneOptions(
+        pattern,
+        direction=parse_direction(direction),
+        grouping=grouping,
+        allocation=parse_allocation(allocation),
+        yielding=pattern.method is Method.MIXED_VECTOR and metadata_bits is None,
+    )
+    chosen = _score(score, text)
+    from sw.models import attention_heads, load_matrices
+    from sw.prune_model import prune_model
+    from sw.scores import score_weights
+    from sw.units import named_shapes
 
     with ExitStack() as stack:
         folder = stack.enter_context(output_folder(output))
         matrices = load_matrices(model)
-        inputs = _calibration(model, request)
-        advance = stack.enter_context(
-            progress("pruning", sum(w.numel() for w in matrices.values()), "weights")
+        statistics = _calibrate(model, chosen, text, seed)
+        shapes = named_shapes(
+            {name: (weight.shape[0], weight.shape[1]) for name, weight in matrices.items()},
+            attention_heads(model),
         )
-        layers, facts = [], []
-        for name, weight in matrices.items():
-            kept = kept_count(sparsity, weight.numel())
-            pruned, met = prune_layer(name, weight, kept, request, inputs.get(name))
-            if not met:
-                note(
-                    f"layer {name} cannot meet the default budget of {METADATA_BITS} record bits per kept "
-                    f"weight; it takes {pruned.record_bits_per_kept:.2f}"
-                )
-            layers.append(store_pruned(name, weight.numpy(), pruned))
-            facts.append(layer_facts(name, pruned))
-            advance(weight.numel())
-        save_pruned(folder, layers, facts, _options(model, request, sparsity, seed))
+        weights = sum(its.size for its in shapes)
+        advance = stack.enter_context(progress("pruning", weights, "weights"))
+        scores = {
+            name: score_weights(weight.numpy(), chosen, statistics=statistics.get(name))
+            for name, weight in matrices.items()
+        }
+        pruned = prune_model(scores, shapes, kept_count(sparsity, weights), options, advance)
+        layers = [store_pruned(name, matrices[name].numpy(), its) for name, its in pruned.items()]
+        facts = [layer_facts(name, its) for name, its in pruned.items()]
+        manifest = _manifest(model, options, chosen, sparsity, seed)
+        save_pruned(folder, layers, facts, manifest)
+    _note_budgets(facts, options)
     if as_json:
-        print_json({"output": str(output), **_options(model, request, sparsity, seed), "layers": facts})
+        print_json({"output": str(output), **manifest, "layers": facts})
     else:
         from codesign.tables import pruned_table
 
@@ -100,110 +125,121 @@ def prune(
     return 0
 
 
-def _check(
-    arch: str | None,
-    lanes: int | None,
-    segment: int | None,
-    method: str,
+def _pattern(
+    arch: ArchConfig,
+    name: str,
     sparsity: float,
+    length: int | None,
+    n_m: str | None,
     metadata_bits: float | None,
     contiguous: bool,
-    score: str,
-    direction: str,
-    grouping: bool,
-    length: int | None,
-) -> "PruneOptions":
-    from codesign.pruned import kept_count
-    from codesign.pruning import PruneOptions
-    from sw.prune import Method, parse_method
+) -> "Pattern":
+    """Return the pattern of the options; those of other methods are refused by their names here."""
+    from codesign.patterns import n_m_of, parse_n_m
+    from sw.pattern import METADATA_BITS, Method, Pattern, parse_method
 
-    kept_count(sparsity, 1)
-    chosen = parse_method(method)
-    if chosen is not Method.MIXED_VECTOR:
-        for option, given in (("--metadata-bits", metadata_bits is not None), ("--contiguous", contiguous)):
-            if given:
-                raise ConfigError(f"`{option}` belongs to method mixed-vector, not {method}; leave it out")
+    method = parse_method(name)
+    mixed = method is Method.MIXED_VECTOR
+    for option, given, owners in (
+        ("--metadata-bits", metadata_bits is not None and not mixed, "method mixed-vector"),
+        ("--contiguous", contiguous and not mixed, "method mixed-vector"),
+        ("--lengths", length is not None and not method.sized, "methods vector and block"),
+        ("--n-m", n_m is not None and method is not Method.N_M, "method n-m"),
+    ):
+        if given:
+            raise ConfigError(f"`{option}` belongs to {owners}, not {name}; leave it out")
     if metadata_bits is not None and not 0 <= metadata_bits < float("inf"):
         raise ConfigError(f"`--metadata-bits` must be a number of bits, at least 0, not {metadata_bits:g}")
-    if length is not None:
-        if chosen not in (Method.VECTOR, Method.BLOCK):
-            raise ConfigError(f"`--lengths` belongs to methods vector and block, not {method}; leave it out")
-        if length < 1 or length & (length - 1):
-            raise ConfigError(f"`--lengths` must be a power of two, not {length}")
-    return PruneOptions(
-        arch=_arch(arch, lanes, segment),
-        method=chosen,
-        metadata_bits=metadata_bits,
-        contiguous=contiguous,
-        score=_score(score),
-        direction=_direction(direction),
-        grouping=grouping,
-        length=length,
+    if length is not None and (length < 1 or length & (length - 1)):
+        raise ConfigError(f"`--lengths` must be a power of two, not {length}")
+    kept_of = None
+    if method is Method.N_M:
+        kept_of = n_m_of(sparsity) if n_m is None else parse_n_m(n_m)
+    budget = METADATA_BITS if mixed and metadata_bits is None else metadata_bits
+    return Pattern(arch, method, length, kept_of, budget, contiguous)
+
+
+def _score(name: str, text: Path | None) -> "Score":
+    """Return the score; refuse one that needs what is not there."""
+    from codesign.patterns import parse_score
+
+    score = parse_score(name)
+    if score.needs_training:
+        raise ConfigError(f"`--score` {name} is learned while training; use `mixvec evaluate` for it")
+    if score.needs_gradients and text is None:
+        raise ConfigError(f"`--score` {name} needs gradients on real text; give it with `--text`")
+    if text is not None and not (score.needs_gradients or score.needs_hessian):
+        raise ConfigError(f"`--text` is for scores that calibrate, not {name}; leave it out")
+    return score
+
+
+def _calibrate(model: str, score: "Score", text: Path | None, seed: int) -> "dict[str, LayerStatistics]":
+    """What every matrix meets while the model reads the text, or else the built-in sentences."""
+    if not (score.needs_hessian or score.needs_gradients):
+        return {}
+    if text is None:
+        from sw.calibration import capture_activations
+        from sw.statistics import LayerStatistics
+
+        return {
+            name: LayerStatistics(tokens=x.shape[1], hessian=x @ x.T / x.shape[1])
+            for name, x in capture_activations(model).items()
+        }
+    import torch
+
+    from codesign.subjects import Subject, load_subject
+    from sw.statistics import collect_statistics
+    from sw.targets import find_targets
+
+    module, task = load_subject(Subject(model, text, text))
+    return collect_statistics(
+        module,
+        find_targets(module),
+        task,
+        batches=_BATCHES,
+        size=_SIZE,
+        generator=torch.Generator().manual_seed(seed),
+        device=torch.device("cpu"),
+        gradients=score.needs_gradients,
+        hessian=score.needs_hessian,
     )
 
 
-def _arch(arch: str | None, lanes: int | None, segment: int | None) -> ArchConfig:
-    if lanes is None and segment is None:
-        return ArchConfig.load(arch or _DEFAULT_ARCH)
-    if arch is not None:
-        raise ConfigError(f"`--lanes` and `--segment` replace `--arch` {arch}; give one or the other")
-    fields = {"clusters": 1, "lanes": 4 if lanes is None else lanes, "tokens": 1}
-    if segment is not None:
-        fields["segment"] = segment
-    return ArchConfig.parse(json.dumps(fields), source="`--lanes` and `--segment`")
+def _note_budgets(facts: list[dict[str, Any]], options: "PruneOptions") -> None:
+    """Say which matrices exceed a budget that may yield."""
+    budget = options.pattern.metadata_bits
+    for line in facts:
+        if options.yielding and budget is not None and line["record_bits_per_kept"] > budget:
+            note(
+                f"layer {line['name']} cannot meet the default budget of {budget} record bits per kept "
+                f"weight; it takes {line['record_bits_per_kept']:.2f}"
+            )
 
 
-def _score(name: str) -> "Score":
-    from sw.scores import Score
-
-    try:
-        return Score(name)
-    except ValueError:
-        known = ", ".join(score.value for score in Score)
-        raise ConfigError(f"`--score` must be one of {known}, not {name}") from None
-
-
-def _direction(name: str) -> "Direction | Statistic | None":
+def _manifest(
+    model: str, options: "PruneOptions", score: "Score", sparsity: float, seed: int
+) -> dict[str, Any]:
+    """How the model was pruned; paths stay out, so that they do not change its bytes."""
     from sw.direction import Statistic
+    from sw.pattern import Method
 
-    choices: dict[str, Direction | Statistic | None] = {"auto": None}
-    choices |= {direction.label: direction for direction in Direction}
-    choices |= {statistic.value: statistic for statistic in Statistic}
-    if name not in choices:
-        raise ConfigError(f"`--direction` must be one of {', '.join(choices)}, not {name}")
-    return choices[name]
-
-
-def _calibration(model: str, request: "PruneOptions") -> "dict[str, torch.Tensor]":
-    """What every matrix sees while the model reads, where the score needs it."""
-    from sw.scores import Score
-
-    if request.score is not Score.ACTIVATION:
-        return {}
-    from sw.calibration import capture_activations
-
-    return capture_activations(model)
-
-
-def _options(model: str, request: "PruneOptions", sparsity: float, seed: int) -> dict[str, Any]:
-    """How the model was pruned, for the manifest; paths stay out, so that they do not change its bytes."""
-    from sw.direction import Statistic
-
-    arch, direction = request.arch, request.direction
+    pattern, direction = options.pattern, options.direction
     if isinstance(direction, Direction):
         way = direction.label
     else:
         way = direction.value if isinstance(direction, Statistic) else "auto"
     return {
         "model": Path(model).name,
-        "arch": {name: getattr(arch, name) for name in ("lanes", "segment", "advance_width")},
-        "method": request.method.value,
+        "arch": {name: getattr(pattern.arch, name) for name in ("lanes", "segment", "advance_width")},
+        "method": pattern.method.value,
         "sparsity": sparsity,
-        "metadata_bits": request.metadata_bits,
-        "contiguous": request.contiguous,
-        "lengths": request.length,
-        "score": request.score.value,
+        "metadata_bits": None if options.yielding else pattern.metadata_bits,
+        "contiguous": pattern.contiguous,
+        "lengths": pattern.length,
+        "n_m": list(pattern.kept_of) if pattern.method is Method.N_M else None,
+        "score": score.value,
+        "allocation": options.allocation.value,
         "direction": way,
-        "grouping": request.grouping,
+        "grouping": options.grouping,
         "seed": seed,
     }

@@ -1,0 +1,187 @@
+"""`mixvec evaluate`: pruning methods against each other on one model, its data and one budget."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from codesign.commands.options import JsonFlag
+from codesign.console import note, print_json, print_tables, progress
+from codesign.files import output_file
+from spec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from codesign.trials import Trial
+    from spec.arch import ArchConfig
+    from sw.sparse_model import Recipe
+
+__all__ = ["evaluate"]
+
+_METHODS: Final = ("dense", "fine-grained", "mixed-vector:1", "vector:4", "vector:8", "block:4")
+_SPARSITIES: Final = (0.6, 0.7, 0.8)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="minilm, or a model folder or name.")],
+    train: Annotated[Path, typer.Option("--train", metavar="FILE", help="Text or SQuAD JSON to train on.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.")],
+    test: Annotated[
+        Path | None,
+        typer.Option("--test", metavar="FILE", help="Held-out file; the last tenth of a text if absent."),
+    ] = None,
+    task: Annotated[str, typer.Option("--task", help="auto, language, embedding or question.")] = "auto",
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", metavar="NAME[:PARAMETER]", help="Repeat to compare; see the manual."),
+    ] = None,
+    sparsity: Annotated[
+        list[float] | None, typer.Option("--sparsity", help="Repeat to compare; 0.6, 0.7, 0.8.")
+    ] = None,
+    head_sparsity: Annotated[
+        list[float] | None, typer.Option("--head-sparsity", help="Instead of --sparsity, for method head.")
+    ] = None,
+    recovery: Annotated[
+        str, typer.Option("--recovery", help="none, one-shot, fine-tune or one-shot+fine-tune.")
+    ] = "fine-tune",
+    score: Annotated[
+        str, typer.Option("--score", help="fisher, magnitude, activation, second-order or movement.")
+    ] = "fisher",
+    allocation: Annotated[str, typer.Option("--allocation", help="global or matrix.")] = "global",
+    direction: Annotated[
+        str, typer.Option("--direction", help="auto, vertical, horizontal, neighbour or variance.")
+    ] = "auto",
+    grouping: Annotated[bool, typer.Option("--grouping/--no-grouping", help="Reorder offline.")] = True,
+    refit: Annotated[bool, typer.Option("--refit/--no-refit", help="One-shot: refit kept weights.")] = True,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 1000,
+    size: Annotated[int, typer.Option("--size", min=1, help="Samples per step.")] = 16,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest.")] = 4e-3,
+    ramp: Annotated[float, typer.Option("--ramp", help="Share of steps until all is pruned.")] = 0.75,
+    distillation: Annotated[float, typer.Option("--distillation", help="Weight of the teacher.")] = 0.5,
+    quantized: Annotated[float, typer.Option("--quantized", help="Share of steps with int8 numbers.")] = 0.2,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of every method.")] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,
+    arch: Annotated[str, typer.Option("--arch", metavar="ARCH", help="Preset or file.")] = "ulx3s",
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Columns whose cycles count.")] = 64,
+    block: Annotated[int | None, typer.Option("--block", min=1, help="Tokens per window.")] = None,
+    judge: Annotated[int, typer.Option("--judge", min=2, help="Most sentences or questions judged.")] = 1000,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trials at a time.")] = 1,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    as_json: JsonFlag = False,
+) -> int:
+    """Compare pruning methods by what the pruned model still does."""
+    from codesign.evaluation import evaluate_trials, summarize
+    from codesign.patterns import parse_allocation, parse_direction, parse_score
+    from codesign.subjects import Subject, choose_device, parse_task
+    from spec.arch import ArchConfig
+    from sw.pattern import METADATA_BITS, Pattern
+    from sw.prune_model import PruneOptions
+    from sw.recovery import RecoveryOptions
+    from sw.sparse_model import Recipe
+
+    config = ArchConfig.load(arch)
+    options = RecoveryOptions(
+        steps=steps,
+        size=size,
+        learning_rate=learning_rate,
+        ramp=ramp,
+        score=parse_score(score),
+        distillation=distillation,
+        quantized=quantized,
+    )
+    prune = PruneOptions(
+        Pattern(config, metadata_bits=METADATA_BITS),
+        direction=parse_direction(direction),
+        grouping=grouping,
+        allocation=parse_allocation(allocation),
+        yielding=True,
+    )
+    recipe = Recipe(prune, _recovery(recovery), options, refit=refit)
+    grid = _Grid(tuple(method or _METHODS), tuple(sparsity or _SPARSITIES), tuple(head_sparsity or ()))
+    trials = grid.trials(recipe, config, range(seed, seed + seeds), tokens)
+    subject = Subject(model, train, test, parse_task(task), block, judge)
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"output {output} exists and is not a folder; choose another name")
+    with progress("evaluating", sum(trial.steps for trial in trials) or len(trials), "steps") as advance:
+        results = evaluate_trials(
+            subject,
+            trials,
+            output / "trials",
+            jobs=jobs,
+            device=choose_device(device),
+            progress=advance,
+            report=_report,
+        )
+    report: dict[str, Any] = {"model": Path(model).name, "summary": summarize(results), "results": results}
+    files = _write(report, output)
+    if as_json:
+        print_json({**report, "output": str(output), "files": files})
+    else:
+        from codesign.quality_tables import quality_table
+
+        print_tables(quality_table(report["summary"]), f"written to {output}: {', '.join(files)}")
+    return 0
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Methods and sparsities as given."""
+
+    methods: tuple[str, ...]
+    sparsities: tuple[float, ...]
+    head_sparsities: tuple[float, ...]
+
+    def trials(self, recipe: "Recipe", arch: "ArchConfig", seeds: range, tokens: int) -> "list[Trial]":
+        """Return one trial for every method, sparsity and seed; those of one seed stand together."""
+        from dataclasses import replace
+
+        from codesign.patterns import parse_pattern
+        from codesign.pruned import kept_count
+        from codesign.trials import DENSE, Trial, method_arch
+        from sw.pattern import Method, parse_method
+
+        trials = []
+        for seed in seeds:
+            seeded = replace(recipe, training=replace(recipe.training, seed=seed))
+            for text in self.methods:
+                if text.partition(":")[0] == DENSE:
+                    if text not in (DENSE, f"{DENSE}:trained"):
+                        raise ConfigError(f"method {text} must be dense or dense:trained; correct it")
+                    trials.append(Trial(None, 0.0, seeded, tokens, arch, trained=text != DENSE))
+                    continue
+                chosen = parse_method(text.partition(":")[0])
+                own = self.head_sparsities if chosen is Method.HEAD else ()
+                for sparsity in own or self.sparsities:
+                    kept_count(sparsity, 1)
+                    pattern = parse_pattern(text, method_arch(chosen, arch), sparsity)
+                    trials.append(Trial(pattern, sparsity, seeded, tokens, arch))
+        return trials
+
+
+def _recovery(name: str) -> Any:
+    from sw.sparse_model import RecoveryMethod
+
+    try:
+        return RecoveryMethod(name)
+    except ValueError:
+        known = ", ".join(method.value for method in RecoveryMethod)
+        raise ConfigError(f"`--recovery` must be one of {known}, not {name}") from None
+
+
+def _report(result: dict[str, Any]) -> None:
+    quality = result["quality"]
+    note(
+        f"{result['method']} at {result['sparsity']:g}, seed {result['seed']}: {quality} "
+        f"{result['float'][quality]:.4f}, as integers {result['integer'][quality]:.4f}, "
+        f"{result['seconds']:.0f} s"
+    )
+
+
+def _write(report: dict[str, Any], output: Path) -> list[str]:
+    """Write figures and plots; return their names."""
+    from codesign.quality_pictures import save_quality
+
+    with output_file(output / "evaluation.json") as path:
+        path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    return ["evaluation.json", *save_quality(report["summary"], output)]

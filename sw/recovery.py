@@ -1,0 +1,297 @@
+"""Recovery: prune gradually while fine-tuning, with the dense model as a teacher."""
+
+import copy
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from spec.errors import ConfigError, FormatError
+from sw.importance import Importance
+from sw.mask_search import MaskChooser
+from sw.masked_weight import MaskedModel
+from sw.ramp import Ramp
+from sw.scores import Score
+from sw.statistics import LayerStatistics
+from sw.targets import Target
+from sw.task import Task
+
+__all__ = ["Recovery", "RecoveryOptions"]
+
+_CLIP: Final = 1.0
+"""Largest norm of a gradient."""
+_FINAL_RATE: Final = 0.02
+"""Learning rate at the end, as a share of the highest."""
+
+
+@dataclass(frozen=True)
+class RecoveryOptions:
+    """How a model is trained while and after it is pruned.
+
+    Parameters
+    ----------
+    steps : int
+        Optimizer steps in all, at least 1.
+    size : int
+        Samples per step.
+    learning_rate : float
+        Highest rate of AdamW; it warms up linearly and falls as a cosine to a fiftieth.
+    warm_up : int
+        Steps of the warm-up.
+    observed : int
+        Steps before pruning starts, so that scores have seen some gradients.
+    ramp : float
+        Share of the steps after which the last weight is pruned.
+    interval : int
+        Steps between masks.
+    score : Score
+    distillation : float
+        Weight of the distance from the dense model's outputs, 0 to 1; the task's loss has the rest.
+    quantized : float
+        Share of the steps, at the end, in which weights and inputs are rounded as the accelerator has them.
+    weight_decay : float
+    seed : int
+        Of the batches.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    steps: int = 1000
+    size: int = 16
+    learning_rate: float = 4e-3
+    warm_up: int = 20
+    observed: int = 20
+    ramp: float = 0.75
+    interval: int = 10
+    score: Score = Score.FISHER
+    distillation: float = 0.5
+    quantized: float = 0.0
+    weight_decay: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "size", "interval"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"`{name}` must be at least 1, not {getattr(self, name)}")
+        for name in ("ramp", "distillation", "quantized"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"`{name}` must be from 0 to 1, not {getattr(self, name):g}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"`learning_rate` must be positive, not {self.learning_rate:g}")
+
+    @property
+    def pruned_at(self) -> int:
+        """Step by which the final mask is reached."""
+        return min(max(round(self.steps * self.ramp), self.observed), self.steps - 1)
+
+    @property
+    def quantized_at(self) -> int:
+        """Step from which numbers are rounded."""
+        return self.steps - round(self.steps * self.quantized)
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        warm = min(1.0, (step + 1) / max(self.warm_up, 1))
+        falling = _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.learning_rate * warm * falling
+
+
+class Recovery:
+    """One run: a model, its pattern, its training.
+
+    Parameters
+    ----------
+    model : Module
+        Pruned and trained in place.
+    targets : mapping of str to Target
+    task : Task
+    choose : MaskChooser, optional
+        Finds masks, as ``MaskSearch.masks`` does; None trains without pruning.
+    kept : int
+        Weights to keep of all targets.
+    options : RecoveryOptions
+    teacher : Module, optional
+        The dense model; a copy of ``model`` as it is by default, if distillation needs one.
+    quantize : callable, optional
+        Called once at ``quantized_at`` with the masked model; makes it round, returns what undoes that
+        (see ``sw.rounding``).
+    statistics : mapping of str to LayerStatistics, optional
+        See :class:`sw.importance.Importance`.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        targets: Mapping[str, Target],
+        task: Task[Any],
+        choose: MaskChooser | None,
+        kept: int,
+        options: RecoveryOptions,
+        *,
+        teacher: nn.Module | None = None,
+        quantize: Callable[[MaskedModel], ExitStack] | None = None,
+        statistics: Mapping[str, LayerStatistics] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.options, self._task, self._choose = options, task, choose
+        self._device, self._quantize = torch.device(device), quantize
+        if teacher is None and options.distillation > 0:
+            teacher = copy.deepcopy(model)
+        self._teacher = None if teacher is None else teacher.to(self._device).eval()
+        self._masked = MaskedModel(
+            model.to(self._device), targets, straight_through=options.score.needs_training
+        )
+        self._importance = Importance(options.score, self._masked, statistics)
+        weights = sum(target.rows * target.cols for target in targets.values())
+        stop = options.pruned_at
+        self._ramp = Ramp(min(options.observed, stop), stop, weights, kept if choose is not None else weights)
+        self._optimizer = torch.optim.AdamW(
+            model.parameters(),
+            options.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=options.weight_decay,
+            fused=True,
+        )
+        self._generator = torch.Generator().manual_seed(options.seed)
+        self._masks: dict[str, NDArray[np.bool_]] | None = None
+        self._step = 0
+        self.losses: list[float] = []
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self._step
+
+    def run(
+        self,
+        *,
+        checkpoint: Path | None = None,
+        every: int = 200,
+        progress: Callable[[int], None] | None = None,
+    ) -> dict[str, NDArray[np.bool_]] | None:
+        """Train to the end; return the final masks, M x K by name, or None if nothing was pruned.
+
+        Parameters
+        ----------
+        checkpoint : Path, optional
+            File that is written on the way and resumed from if it exists; removed at the end.
+        every : int
+            Steps between checkpoints.
+        progress : callable, optional
+            Called with the steps done since the last call.
+
+        Raises
+        ------
+        FormatError
+            If the checkpoint belongs to another run.
+        """
+        if checkpoint is not None and checkpoint.is_file():
+            self._restore(checkpoint)
+            if progress is not None:
+                progress(self._step)
+        model, options = self._masked.model, self.options
+        training = model.training
+        with self._masked, ExitStack() as rounding:
+            while self._step < options.steps:
+                if self._quantize is not None and self._step >= options.quantized_at:
+                    rounding.enter_context(self._quantize(self._masked))
+                    self._quantize = None
+                self._train_step()
+                if progress is not None:
+                    progress(1)
+                if checkpoint is not None and self._step % every == 0 and self._step < options.steps:
+                    self._save(checkpoint)
+        model.train(training)
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
+        return self._masks
+
+    def _train_step(self) -> None:
+        """One batch, one update, and a new mask where one is due."""
+        step, options, model = self._step, self.options, self._masked.model
+        if self._choose is not None and self._mask_due(step):
+            self._renew_masks(self._ramp.count(step))
+        model.train()
+        batch = self._task.batch(options.size, self._generator, self._device)
+        outputs = self._task.outputs(model, batch)
+        loss = torch.zeros((), device=self._device)
+        if options.distillation < 1:
+            loss = loss + (1 - options.distillation) * self._task.loss(outputs, batch)
+        if self._teacher is not None and options.distillation > 0:
+            with torch.no_grad():
+                wanted = self._task.outputs(self._teacher, batch)
+            loss = loss + options.distillation * self._task.distance(outputs, wanted, batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        rate = options.rate(step)
+        if self._choose is not None and step < options.pruned_at:
+            self._importance.update(rate)
+        nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self.losses.append(float(loss.detach()))
+        self._step = step + 1
+
+    def _mask_due(self, step: int) -> bool:
+        if step == self.options.pruned_at:
+            return True
+        return self._ramp.start <= step < self._ramp.stop and step % self.options.interval == 0
+
+    def _renew_masks(self, kept: int) -> None:
+        assert self._choose is not None
+        self._masks = dict(self._choose(self._importance.scores(), kept))
+        self._masked.set_masks(
+            {name: torch.from_numpy(mask).to(self._device) for name, mask in self._masks.items()}
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree with."""
+        options = asdict(self.options)
+        options["score"] = self.options.score.value
+        return {"options": options, "kept": self._ramp.kept, "weights": self._ramp.weights}
+
+    def _save(self, path: Path) -> None:
+        state = {
+            "identity": self._identity(),
+            "step": self._step,
+            "losses": self.losses,
+            "model": self._masked.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+            "importance": self._importance.state(),
+            "masks": None
+            if self._masks is None
+            else {name: torch.from_numpy(mask) for name, mask in self._masks.items()},
+        }
+        part = path.with_name(f".part-{os.getpid()}-{path.name}")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def _restore(self, path: Path) -> None:
+        try:
+            state = torch.load(path, map_location=self._device, weights_only=True)
+        # Damage shows as whatever the reader meets first.
+        except Exception:
+            raise FormatError(f"{path} is not a readable checkpoint; remove it to start again") from None
+        if state["identity"] != self._identity():
+            raise FormatError(f"{path} belongs to a run with other options; remove it to start again")
+        self._step, self.losses = int(state["step"]), list(state["losses"])
+        self._masked.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._generator.set_state(state["generator"].cpu())
+        self._importance.restore(state["importance"])
+        if state["masks"] is not None:
+            self._masks = {name: mask.cpu().numpy() for name, mask in state["masks"].items()}

@@ -1,0 +1,248 @@
+"""A dense model and its task in, a sparse one that still does it out."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from spec.arch import ArchConfig
+from sw.int8 import int8_model
+from sw.layer import QuantizedLayer
+from sw.mask_search import MaskSearch
+from sw.prune import PrunedMatrix, describe_mask
+from sw.prune_model import PruneOptions, prune_model
+from sw.quantize import quantize_rows
+from sw.recovery import Recovery, RecoveryOptions
+from sw.refit import prune_stepwise
+from sw.rounding import Rounding
+from sw.scores import Score, score_weights
+from sw.statistics import LayerStatistics, collect_statistics
+from sw.targets import Target, find_targets
+from sw.task import Task
+from sw.units import MatrixShape
+
+__all__ = ["Recipe", "RecoveryMethod", "SparseModel", "matrix_shapes", "sparsify"]
+
+
+class RecoveryMethod(Enum):
+    """What makes up for pruning; the value is its name on the command line."""
+
+    NONE = "none"
+    """One cut."""
+    ONE_SHOT = "one-shot"
+    """Cuts in stages, the kept weights refitted by least squares after each; no training."""
+    FINE_TUNE = "fine-tune"
+    """Gradual pruning while training."""
+    BOTH = "one-shot+fine-tune"
+    """One-shot, then training on the fixed mask."""
+
+    @property
+    def refits(self) -> bool:
+        """Whether it starts with one-shot stages."""
+        return self in (RecoveryMethod.ONE_SHOT, RecoveryMethod.BOTH)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains."""
+        return self in (RecoveryMethod.FINE_TUNE, RecoveryMethod.BOTH)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model becomes sparse.
+
+    Parameters
+    ----------
+    prune : PruneOptions
+    recovery : RecoveryMethod
+    training : RecoveryOptions
+        Its score also chooses the one-shot masks, directions and orders; scores that training sums up
+        are replaced by magnitude there.
+    stages : int
+        Cuts of one-shot pruning, densities falling in equal ratios.
+    refit : bool
+        Refit weights after every cut.
+    batches : int
+        Calibration batches of ``training.size`` samples.
+    """
+
+    prune: PruneOptions
+    recovery: RecoveryMethod = RecoveryMethod.FINE_TUNE
+    training: RecoveryOptions = field(default_factory=RecoveryOptions)
+    stages: int = 8
+    refit: bool = True
+    batches: int = 24
+
+    @property
+    def static_score(self) -> Score:
+        """The score before any training."""
+        return Score.MAGNITUDE if self.training.score.needs_training else self.training.score
+
+
+@dataclass(frozen=True, eq=False)
+class SparseModel:
+    """A pruned model with its masks.
+
+    Parameters
+    ----------
+    model : Module
+        Floating point; 0 where pruned.
+    targets : dict of str to Target
+        Of ``model``.
+    pruned : dict of str to PrunedMatrix
+    rounding : Rounding
+        How its inputs are quantized; ``scales`` are those it was trained with, if it was.
+    """
+
+    model: nn.Module
+    targets: dict[str, Target]
+    pruned: dict[str, PrunedMatrix]
+    rounding: Rounding
+
+    def quantized(self, arch: ArchConfig) -> list[QuantizedLayer]:
+        """Return the integer matrices, ready for ``sw.pack.pack``."""
+        layers = []
+        for name, its in self.pruned.items():
+            weight = np.where(its.mask, self.targets[name].weight().numpy(), np.float32(0))
+            integers, scales = quantize_rows(weight, arch.weight_width)
+            layers.append(QuantizedLayer(name, integers, its.mask, its.direction, its.order, scales))
+        return layers
+
+    def integer_model(self, arch: ArchConfig) -> nn.Module:
+        """Return the model as the accelerator computes it; a copy."""
+        scales = self.rounding.scales or self.rounding.calibrate(self.model, self.targets)
+        layers = {layer.name: layer for layer in self.quantized(arch)}
+        return int8_model(self.model, layers, scales, self.targets, width=arch.activation_width)
+
+
+def matrix_shapes(targets: dict[str, Target]) -> list[MatrixShape]:
+    """Return what masks need to know of every target."""
+    return [MatrixShape(name, its.rows, its.cols, its.role, its.heads) for name, its in targets.items()]
+
+
+def sparsify(
+    model: nn.Module,
+    task: Task[Any],
+    kept: int,
+    recipe: Recipe,
+    *,
+    device: torch.device | str = "cpu",
+    checkpoint: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> SparseModel:
+    """Prune ``model`` in place and let it recover.
+
+    Parameters
+    ----------
+    model : Module
+        Any with Linear or Conv1D layers.
+    task : Task
+    kept : int
+        Weights to keep of all targets.
+    recipe : Recipe
+    device : torch.device
+    checkpoint : Path, optional
+        Where training is saved and resumed; see ``Recovery.run``.
+    progress : callable, optional
+        Called with the training steps done since the last call.
+
+    Raises
+    ------
+    ConfigError
+        If the model has no matrix to prune or cannot be pruned so.
+    """
+    device = torch.device(device)
+    model.to(device)
+    targets, options = find_targets(model), recipe.training
+    shapes, arch = matrix_shapes(targets), recipe.prune.pattern.arch
+    rounding = Rounding(
+        task,
+        batches=recipe.batches,
+        size=options.size,
+        weight_width=arch.weight_width,
+        activation_width=arch.activation_width,
+        seed=options.seed,
+    )
+    statistics = _statistics(model, targets, task, recipe, device)
+    scores = {
+        name: score_weights(its.weight().numpy(), recipe.static_score, statistics=statistics.get(name))
+        for name, its in targets.items()
+    }
+    pruned = prune_model(scores, shapes, kept, recipe.prune)
+    placements = {name: its.placement for name, its in pruned.items()}
+    masks = {name: its.mask for name, its in pruned.items()}
+    choose = MaskSearch(recipe.prune.pattern, shapes, placements, recipe.prune.allocation).masks
+    teacher = copy.deepcopy(model) if recipe.recovery.trains and options.distillation else None
+    if recipe.recovery.refits:
+        found = prune_stepwise(
+            model,
+            targets,
+            task,
+            choose,
+            kept_schedule=_stages(kept, sum(its.size for its in shapes), recipe.stages),
+            score=recipe.static_score,
+            refit=recipe.refit,
+            calibration_batches=recipe.batches,
+            size=options.size,
+            generator=torch.Generator().manual_seed(options.seed),
+            device=device,
+        )
+        masks = {name: mask.numpy() for name, mask in found.items()}
+        options = replace(options, observed=0, ramp=0.0)
+    if recipe.recovery.trains:
+        fixed = masks
+        run = Recovery(
+            model,
+            targets,
+            task,
+            (lambda scores, kept: fixed) if recipe.recovery.refits else choose,
+            kept,
+            options,
+            teacher=teacher,
+            quantize=rounding if options.quantized else None,
+            statistics=statistics,
+            device=device,
+        )
+        trained = run.run(checkpoint=checkpoint, progress=progress)
+        assert trained is not None
+        masks = trained
+    for name, its in targets.items():
+        its.assign(its.weight() * torch.from_numpy(masks[name]))
+    described = {
+        name: describe_mask(mask, scores[name], placements[name], arch, pruned[name].strengths)
+        for name, mask in masks.items()
+    }
+    return SparseModel(model, targets, described, rounding)
+
+
+def _statistics(
+    model: nn.Module, targets: dict[str, Target], task: Task[Any], recipe: Recipe, device: torch.device
+) -> dict[str, LayerStatistics]:
+    """Calibrate what the score needs, on the dense model."""
+    score = recipe.static_score
+    if not (score.needs_hessian or score.needs_gradients):
+        return {}
+    return collect_statistics(
+        model,
+        targets,
+        task,
+        batches=recipe.batches,
+        size=recipe.training.size,
+        generator=torch.Generator().manual_seed(recipe.training.seed),
+        device=device,
+        gradients=score.needs_gradients,
+        hessian=score.needs_hessian,
+    )
+
+
+def _stages(kept: int, weights: int, stages: int) -> list[int]:
+    """Return falling counts in equal ratios, the last of them ``kept``."""
+    ratio = max(kept, 1) / weights
+    counts = [round(weights * ratio ** (stage / stages)) for stage in range(1, stages)]
+    return [*counts, kept]

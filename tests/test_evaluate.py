@@ -1,0 +1,159 @@
+"""`mixvec evaluate`: one table for all methods, resumable, and refusals in one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
+
+from codesign.evaluation import summarize
+from codesign.patterns import n_m_of, parse_pattern
+from codesign.quality_tables import gap_text
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+from sw.pattern import Method
+from tests.command_runs import Run, is_one_sentence
+from tests.tiny_language import WORDS, tiny_model
+
+LETTERS = "".join(chr(ord("A") + index) for index in range(WORDS))
+FAST = ("--seeds", 1, "--steps", 4, "--size", 2, "--arch", "tiny", "--tokens", 4, "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with a tokenizer of single letters, and a text."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    tokenizer = Tokenizer(WordLevel({letter: index for index, letter in enumerate(LETTERS)}, unk_token="A"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    fast: Any = PreTrainedTokenizerFast
+    fast(tokenizer_object=tokenizer).save_pretrained(folder / "model")
+    tiny_model().save_pretrained(folder / "model")
+    generator = torch.Generator().manual_seed(0)
+    letters = torch.randint(WORDS, (3000,), generator=generator).tolist()
+    (folder / "text.txt").write_text("".join(LETTERS[letter] for letter in letters))
+    return folder
+
+
+def test_methods_are_compared_and_results_are_kept(folder: Path, tmp_path: Path, run: Run) -> None:
+    methods = ("dense", "dense:trained", "fine-grained", "mixed-vector:2", "n-m", "head", "vector:4")
+    call = ["evaluate", folder / "model", "--train", folder / "text.txt", "-o", tmp_path / "out", *FAST]
+    call += [part for method in methods for part in ("--method", method)]
+    call += ["--sparsity", 0.75, "--head-sparsity", 0.1]
+
+    status, out, err = run(*call, "--json")
+
+    assert status == 0, err
+    report = json.loads(out)
+    lines = {line["method"]: line for line in report["summary"]}
+    assert list(lines) == [
+        "dense",
+        "dense, trained on",
+        "fine-grained",
+        "mixed-vector L2 2 bit",
+        "1:4",
+        "head",
+        "vector 4",
+    ]
+    assert lines["1:4"]["density"] == 0.25 and lines["dense"]["density"] == 1.0
+    assert lines["mixed-vector L2 2 bit"]["record_bits_per_kept"] <= 2.0
+    assert lines["head"]["sparsity"] == 0.1 and lines["1:4"]["lanes"] == 1
+    for line in lines.values():
+        assert line["float"]["perplexity"]["mean"] == pytest.approx(WORDS, rel=0.2)
+        assert line["integer"]["perplexity"]["std"] == 0
+    assert lines["vector 4"]["compute_cycles"] < lines["dense"]["compute_cycles"]
+    assert all((tmp_path / "out" / name).is_file() for name in report["files"])
+
+    again = run(*call, "--json")
+    assert again[0] == 0 and json.loads(again[1])["results"] == report["results"]
+    assert "seed 0: perplexity" in err and "seed 0: perplexity" not in again[2]
+
+
+def test_two_processes_give_the_results_of_one(folder: Path, tmp_path: Path, run: Run) -> None:
+    call = ["evaluate", folder / "model", "--train", folder / "text.txt", *FAST, "--sparsity", 0.5]
+    call += ["--method", "vector:4", "--method", "block:4", "--json"]
+    figures = []
+    for jobs in (1, 2):
+        status, out, err = run(*call, "-o", tmp_path / str(jobs), "--jobs", jobs)
+        assert status == 0, err
+        figures.append([(one["method"], one["float"], one["bits"]) for one in json.loads(out)["results"]])
+
+    assert figures[0] == figures[1]
+
+
+def test_seeds_are_summed_up_by_mean_and_sample_deviation() -> None:
+    shared = {"method": "m", "sparsity": 0.8, "quality": "q", "rising": False}
+    shared |= {"lanes": 4, "pes": 1, "tokens": 1}
+    figures = {"density": 0.2, "record_bits_per_kept": 1.0, "bits_per_kept": 9.0, "bits": 10, "cycles": 3}
+    results = [
+        {**shared, **figures, "seed": seed, "compute_cycles": 2, "seconds": 1.0}
+        | {"float": {"q": value}, "integer": {"q": value}}
+        for seed, value in enumerate((1.0, 2.0, 6.0))
+    ]
+
+    (line,) = summarize(results)
+
+    assert line["float"]["q"] == {"mean": 3.0, "std": 7.0**0.5, "min": 1.0, "max": 6.0}
+    assert line["seeds"] == [0, 1, 2] and line["bits"] == 10
+    fine = {**line, "method": "fine-grained", "float": {"q": {"mean": 2.0}}}
+    assert gap_text(line, [line, fine]) == "+50.0 %"
+
+
+def test_patterns_are_read_from_the_command_line() -> None:
+    arch = ArchConfig.load("tiny")
+
+    assert parse_pattern("mixed-vector:0.75", arch, 0.8).metadata_bits == 0.75
+    assert parse_pattern("block:16", arch, 0.8).size == 16
+    assert parse_pattern("n-m:2:4", arch, 0.8).kept_of == (2, 4)
+    assert [n_m_of(sparsity) for sparsity in (0.8, 0.7, 0.6, 0.5)] == [(1, 5), (3, 10), (2, 5), (1, 2)]
+    assert parse_pattern("head", arch, 0.2).method is Method.HEAD
+    for text, message in (
+        ("vector:x", "method vector:x must end in a length such as 4, not x"),
+        ("mixed-vector:x", "must end in bits such as 0.6, not x"),
+        ("n-m:2", "`--n-m` must be two numbers such as 2:4, not 2"),
+        ("head:3", "method head takes no parameter"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            parse_pattern(text, arch, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--train", "absent.txt"], "file absent.txt cannot be read"),
+        (["--method", "magic"], "`method` must be one of"),
+        (["--method", "dense:ish"], "must be dense or dense:trained"),
+        (["--recovery", "prayer"], "`--recovery` must be one of none, one-shot"),
+        (["--task", "chess"], "`--task` must be one of auto, language"),
+        (["--score", "luck"], "`--score` must be one of"),
+        (["--sparsity", "2"], "`--sparsity` must be from 0 to 1, not 2"),
+        (["--device", "abacus"], "`--device` must be auto, cpu, or cuda"),
+        (["--block", "17"], "`--block` must be from 1 to the model's 16 tokens, not 17"),
+        (["--allocation", "fair"], "`--allocation` must be one of matrix, global"),
+        (["--task", "embedding"], "sentence embeddings need `--test`"),
+        (["--task", "question"], "question answering needs `--test`"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    folder: Path, tmp_path: Path, run: Run, changes: list[str], message: str
+) -> None:
+    call = ["evaluate", folder / "model", "--train", folder / "text.txt", "-o", tmp_path / "out", *FAST]
+
+    status, out, err = run(*call, "--method", "vector:4", *changes)
+
+    assert (status, out) == (2, "")
+    assert is_one_sentence(err) and message in err
+
+
+def test_a_model_without_a_folder_needs_a_task(folder: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "file.bin").write_bytes(b"")
+
+    data = ("--train", folder / "text.txt", "-o", tmp_path / "out", *FAST)
+    cases = ((tmp_path / "file.bin", "is no model folder"), ("absent", "`--task` must be given"))
+
+    for model, message in cases:
+        status, _, err = run("evaluate", model, *data)
+        assert status == 2 and is_one_sentence(err) and message in err

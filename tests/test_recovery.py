@@ -1,0 +1,223 @@
+"""Training while pruning: masks hold, counts are met, runs repeat and resume, distillation teaches."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spec.arch import ArchConfig
+from spec.direction import Direction
+from spec.errors import ConfigError, FormatError
+from sw.fake_quantize import fake_quantize_rows
+from sw.mask_search import Allocation, MaskSearch, Placement
+from sw.masked_weight import MaskedModel
+from sw.pattern import Method, Pattern
+from sw.ramp import Ramp
+from sw.recovery import Recovery, RecoveryOptions
+from sw.rounding import Rounding
+from sw.scores import Score
+from sw.sparse_model import matrix_shapes
+from sw.targets import find_targets
+from tests.tiny_language import tiny_model, tiny_task
+
+ARCH = ArchConfig(clusters=1, lanes=2, tokens=1, segment=8)
+OPTIONS = RecoveryOptions(steps=40, size=8, learning_rate=1e-2, warm_up=4, observed=4, interval=4)
+
+
+def make_run(model: Any, options: RecoveryOptions, density: float = 0.25) -> Recovery:
+    targets = find_targets(model)
+    shapes = matrix_shapes(targets)
+    placements = {its.name: Placement.plain(its, Direction.VERTICAL) for its in shapes}
+    search = MaskSearch(Pattern(ARCH), shapes, placements, Allocation.GLOBAL)
+    kept = round(density * sum(its.size for its in shapes))
+    return Recovery(model, targets, tiny_task(), search.masks, kept, options)
+
+
+def kept_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: its.weight() for name, its in find_targets(model).items()}
+
+
+def test_the_ramp_falls_as_a_cube_and_ends_exactly() -> None:
+    ramp = Ramp(10, 50, 1000, 200)
+
+    assert [ramp.count(step) for step in (0, 9, 10, 50, 99)] == [1000, 1000, 1000, 200, 200]
+    assert ramp.count(30) == 200 + round(800 * 0.5**3)
+    counts = [ramp.count(step) for step in range(60)]
+    assert counts == sorted(counts, reverse=True)
+    with pytest.raises(ConfigError, match="a ramp must end at or after its start 5, not at 4"):
+        Ramp(5, 4, 10, 1)
+
+
+@pytest.mark.parametrize("score", [Score.FISHER, Score.MAGNITUDE, Score.MOVEMENT, Score.SOFT_MOVEMENT])
+def test_pruned_weights_are_zero_and_the_count_is_exact(score: Score) -> None:
+    model = tiny_model()
+
+    masks = make_run(model, replace(OPTIONS, score=score)).run()
+
+    assert masks is not None
+    weights = kept_weights(model)
+    total = sum(mask.size for mask in masks.values())
+    assert sum(int(mask.sum()) for mask in masks.values()) == round(total * 0.25 / 2) * 2
+    for name, mask in masks.items():
+        assert not weights[name].numpy()[~mask].any()
+        groups = mask.reshape(-1, 2, mask.shape[1])
+        assert (groups.all(axis=1) == groups.any(axis=1)).all()
+    assert not hasattr(model.transformer.h[0].mlp.c_fc, "parametrizations")
+
+
+def test_training_recovers_what_a_cut_destroys() -> None:
+    task, model = tiny_task(), tiny_model()
+    Recovery(model, find_targets(model), task, None, 0, replace(OPTIONS, steps=300, distillation=0.0)).run()
+    dense = task.measure(model)["loss"]
+    cut = copy.deepcopy(model)
+    make_run(cut, replace(OPTIONS, steps=1, ramp=0.0, learning_rate=1e-9, score=Score.MAGNITUDE)).run()
+
+    make_run(model, replace(OPTIONS, steps=150)).run()
+
+    damage = task.measure(cut)["loss"] - dense
+    assert damage > 0.1
+    assert task.measure(model)["loss"] - dense < 0.6 * damage
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    first, second, other = tiny_model(), tiny_model(), tiny_model()
+
+    for model, seed in ((first, 3), (second, 3), (other, 4)):
+        make_run(model, replace(OPTIONS, seed=seed)).run()
+
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("score", [Score.FISHER, Score.SOFT_MOVEMENT])
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, score: Score) -> None:
+    whole, cut, options = tiny_model(), tiny_model(), replace(OPTIONS, score=score)
+    make_run(whole, options).run()
+    place = tmp_path / "run.pt"
+
+    class StopError(Exception):
+        pass
+
+    def interrupt(steps: int) -> None:
+        if run.step == 25:
+            raise StopError
+
+    run = make_run(cut, options)
+    with pytest.raises(StopError):
+        run.run(checkpoint=place, every=10, progress=interrupt)
+    resumed = tiny_model()
+    make_run(resumed, options).run(checkpoint=place, every=10)
+
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+    assert not place.exists()
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "run.pt"
+    place.write_bytes(b"nonsense")
+    with pytest.raises(FormatError, match="is not a readable checkpoint"):
+        make_run(tiny_model(), OPTIONS).run(checkpoint=place)
+    place.unlink()
+
+    def stop(steps: int) -> None:
+        if run.step == 15:
+            raise KeyboardInterrupt
+
+    run = make_run(tiny_model(), OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(checkpoint=place, every=10, progress=stop)
+    with pytest.raises(FormatError, match="belongs to a run with other options"):
+        make_run(tiny_model(), replace(OPTIONS, seed=9)).run(checkpoint=place)
+
+
+def test_the_teacher_is_followed() -> None:
+    task, teacher = tiny_task(), tiny_model(1)
+    Recovery(teacher, find_targets(teacher), task, None, 0, replace(OPTIONS, steps=150)).run()
+    student = tiny_model(2)
+    batch = task.batch(32, torch.Generator().manual_seed(9), torch.device("cpu"))
+    with torch.no_grad():
+        wanted = task.outputs(teacher, batch)
+        before = float(task.distance(task.outputs(student, batch), wanted, batch))
+    options = replace(OPTIONS, steps=100, distillation=1.0)
+
+    targets = find_targets(student)
+    Recovery(student, targets, task, None, 0, options, teacher=teacher).run()
+
+    with torch.no_grad():
+        after = float(task.distance(task.outputs(student, batch), wanted, batch))
+    assert after < 0.5 * before
+
+
+def test_a_mask_multiplies_and_hides_the_gradient_of_pruned_weights() -> None:
+    model = tiny_model()
+    targets = {"layer0.ff_up": find_targets(model)["layer0.ff_up"]}
+    mask = torch.rand(128, 32, generator=torch.Generator().manual_seed(0)) < 0.5
+    dense = targets["layer0.ff_up"].weight()
+    x = torch.randn(5, 32)
+
+    for straight in (False, True):
+        inner = copy.deepcopy(model)
+        its = {"layer0.ff_up": find_targets(inner)["layer0.ff_up"]}
+        module: Any = its["layer0.ff_up"].modules[0]
+        with MaskedModel(inner, its, straight_through=straight) as masked:
+            masked.set_masks({"layer0.ff_up": mask})
+            outputs = module(x)
+            assert torch.allclose(outputs, x @ (dense * mask).T + module.bias, atol=1e-6)
+            outputs.sum().backward()
+            gradient = masked.gradients("layer0.ff_up")
+            expected = x.sum(dim=0).expand(128, 32)
+            assert torch.allclose(gradient, expected if straight else expected * mask, atol=1e-5)
+        assert torch.equal(its["layer0.ff_up"].weight(), dense * mask)
+
+
+def test_rounding_trains_on_the_integers_and_leaves_plain_weights() -> None:
+    task, model = tiny_task(), tiny_model()
+    targets = find_targets(model)
+    rounding = Rounding(task, batches=2, size=4, weight_width=4)
+    dense = targets["layer0.qkv"].weight()
+
+    with MaskedModel(model, targets) as masked, rounding(masked):
+        rounded = targets["layer0.qkv"].weight()
+
+    assert torch.equal(rounded, fake_quantize_rows(dense, 4))
+    assert torch.equal(targets["layer0.qkv"].weight(), dense)
+    assert set(rounding.scales) == set(targets)
+    assert not model.transformer.h[0].attn.c_attn._forward_pre_hooks
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "`steps` must be at least 1, not 0"),
+        ({"ramp": 1.5}, "`ramp` must be from 0 to 1, not 1.5"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive, not 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(OPTIONS, **options)  # type: ignore[arg-type]
+
+
+def test_a_score_that_needs_calibration_says_so() -> None:
+    with pytest.raises(ConfigError, match="score activation needs calibration statistics"):
+        make_run(tiny_model(), replace(OPTIONS, score=Score.ACTIVATION))
+
+
+def test_n_m_masks_can_be_trained_towards() -> None:
+    model = tiny_model()
+    targets = find_targets(model)
+    shapes = matrix_shapes(targets)
+    placements = {its.name: Placement.plain(its, Direction.HORIZONTAL) for its in shapes}
+    search = MaskSearch(Pattern(ARCH, Method.N_M, n_m=(1, 4)), shapes, placements)
+
+    masks = Recovery(
+        model, targets, tiny_task(), search.masks, sum(its.size for its in shapes) // 4, OPTIONS
+    ).run()
+
+    assert masks is not None
+    assert all((mask.reshape(len(mask), -1, 4).sum(axis=2) == 1).all() for mask in masks.values())
+    assert np.isfinite(tiny_task().measure(model)["perplexity"])
