@@ -17,6 +17,8 @@ from sw.pairing import join_gains, pair_greedily
 __all__ = ["group_order"]
 
 _SWEEPS = 4
+_STRIP = 512
+"""Rows whose products are computed at once."""
 
 
 def group_order(
@@ -95,12 +97,22 @@ def _join_pairs(values: torch.Tensor, members: int) -> torch.Tensor:
     sets = torch.arange(len(values)).view(-1, 1)
     while sets.shape[1] < members:
         summed = values[sets].sum(dim=1)
-        shape = summed.sqrt()
-        gains = shape @ shape.T
-        gains = torch.maximum(gains, gains.T)
-        pairs = torch.from_numpy(pair_greedily(gains.numpy()))
+        pairs = torch.from_numpy(pair_greedily(_similarities(summed.sqrt()).numpy()))
         sets = torch.cat([sets[pairs[:, 0]], sets[pairs[:, 1]]], dim=1)
     return sets
+
+
+def _similarities(shapes: torch.Tensor) -> torch.Tensor:
+    """Return the scalar products of all rows, symmetric to the last bit; each is computed once."""
+    products = torch.empty(len(shapes), len(shapes))
+    for start in range(0, len(shapes), _STRIP):
+        stop = min(start + _STRIP, len(shapes))
+        strip = shapes[start:] @ shapes[start:stop].T
+        corner = strip[: stop - start]
+        corner.copy_(torch.maximum(corner, corner.T))
+        products[start:, start:stop] = strip
+        products[start:stop, start:] = strip.T
+    return products
 
 
 def _refine_sets(values: torch.Tensor, sets: torch.Tensor, price: float) -> torch.Tensor:
