@@ -108,7 +108,9 @@ def main() -> None:
     prune_one("warm", (64, 64), 0, options, arch)
     warm = time.perf_counter()
     with ThreadPoolExecutor(options.threads) as pool:
-        found = list(pool.map(lambda task: prune_one(*task, options, arch), tasks(options.layers)))
+        found = list(
+            pool.map(lambda task: prune_one(task[0], task[1], task[2], options, arch), tasks(options.layers))
+        )
     pruned = time.perf_counter()
     packed_from = time.process_time()
     data = pack([one.layer for one in found], arch)
