@@ -190,11 +190,13 @@ def segment_mask(
 class _Search(Protocol[_Choice]):
     """Choices of the exact kept count for any price μ on records.
 
-    ``scale`` is about the price λ of a group, ``highest`` a μ above which nothing changes.
+    ``scale`` is about the price λ of a group, ``highest`` a μ above which nothing changes, ``floor`` a
+    number of record bits per kept weight that no choice undercuts.
     """
 
     scale: float
     highest: float
+    floor: float
 
     def choose(self, price: float) -> tuple[_Choice, float]:
         """Return the choice at μ = ``price`` and its record bits per kept weight."""
@@ -216,7 +218,7 @@ class _RankedSearch:
         self._weights = np.pad(np.cumsum(self._sizes, axis=-1), start)
         self._totals = np.pad(np.where(self._sizes > 0, self._sums, 0.0), start)
         self._whole = bool((sizes == arch.lanes).all())
-        self.highest = _highest_price(scores, sizes)
+        self.highest, self.floor = _highest_price(scores, sizes), _fewest_bits(len(scores), kept, arch)
         self.scale = self.strongest(self.ranked)[1]
 
     def choose(self, price: float) -> tuple[NDArray[np.int64], float]:
@@ -261,7 +263,7 @@ class _PathSearch:
 
     def __init__(self, base: _RankedSearch) -> None:
         self._base = base
-        self.scale, self.highest = base.scale, base.highest
+        self.scale, self.highest, self.floor = base.scale, base.highest, base.floor
         self._near = base.scale
 
     def choose(self, price: float) -> tuple[NDArray[np.int64], float]:
@@ -303,7 +305,7 @@ class _DyadicSearch:
         self, scores: NDArray[np.float64], sizes: NDArray[np.int64], kept: int, arch: ArchConfig
     ) -> None:
         self.scores, self.sizes, self.kept, self.arch = scores, sizes, kept, arch
-        self.highest = _highest_price(scores, sizes)
+        self.highest, self.floor = _highest_price(scores, sizes), _fewest_bits(len(scores), kept, arch)
         self.scale = float(scores[strongest(scores, sizes, kept)].min(initial=np.inf))
 
     def choose(self, price: float) -> tuple[NDArray[np.bool_], float]:
@@ -333,10 +335,13 @@ class _DyadicSearch:
 
 def _within_budget(search: _Search[_Choice], metadata_bits: float | None) -> Met[_Choice]:
     """Return the choice at the lowest price on records that meets the budget."""
-    groups, bits = search.choose(0.0)
-    if metadata_bits is None or bits <= metadata_bits:
-        return Met(0.0, groups, bits)
-    met = _closest(search, metadata_bits, search.scale / 2)
+    if metadata_bits is not None and metadata_bits < search.floor:
+        met = Met(search.highest, *search.choose(search.highest))
+    else:
+        groups, bits = search.choose(0.0)
+        if metadata_bits is None or bits <= metadata_bits:
+            return Met(0.0, groups, bits)
+        met = _closest(search, metadata_bits, search.scale / 2)
     if met.value > metadata_bits:
         # Rounded up, so that what is named can be met.
         least = math.ceil(met.value * 1000) / 1000
@@ -364,6 +369,13 @@ def _highest_price(scores: NDArray[np.float64], sizes: NDArray[np.int64]) -> flo
     """Return a μ that exceeds what any segment earns, by the groups of a segment."""
     real = np.where(sizes > 0, scores, 0.0)
     return float(2 * real.sum(axis=-1).max() * scores.shape[-1])
+
+
+def _fewest_bits(blocks: int, kept: int, arch: ArchConfig) -> float:
+    """Return record bits per kept weight of whole segments only, and of one record for every block."""
+    if kept == 0:
+        return 0.0
+    return arch.record_width * max(1 / arch.segment, blocks / (kept + arch.lanes))
 
 
 def _sum_at(table: NDArray[_Number], counts: NDArray[np.int64]) -> _Number:

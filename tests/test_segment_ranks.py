@@ -69,7 +69,7 @@ def test_records_are_counted_as_they_are_encoded(
 
 
 @settings(deadline=None)
-@given(st.floats(0, 100), st.floats(-5, 150), st.floats(1e-6, 10), st.floats(0.1, 4), st.integers(1, 9))
+@given(st.floats(0, 100), st.floats(-5, 150), st.floats(1e-6, 10), st.floats(0.5, 4), st.integers(1, 9))
 def test_a_limit_is_met_from_below(
     limit: float, start: float, width: float, power: float, steps: int
 ) -> None:
