@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
 from spec.direction import Direction
+from sw.pairing import join_gains, pair_greedily
 
-__all__ = ["group_order", "pair_greedily"]
+__all__ = ["group_order"]
 
 _SWEEPS = 4
+_STRIP = 512
+"""Rows whose products are computed at once."""
 
 
 def group_order(
@@ -70,35 +73,6 @@ def group_order(
     return order
 
 
-def pair_greedily(gains: torch.Tensor) -> list[tuple[int, int]]:
-    """Return disjoint pairs (low, high), largest gain first taken, equal gains by index.
-
-    Items that are each other's best partner are what the greedy order would pair in any case, so
-    whole rounds of them are taken at once. Pairs of -inf are left apart.
-
-    Parameters
-    ----------
-    gains : Tensor, shape (items, items)
-        Symmetric; the diagonal is ignored.
-    """
-    left = torch.arange(len(gains))
-    table = gains.clone().fill_diagonal_(-torch.inf)
-    pairs: list[tuple[int, int]] = []
-    while len(left) > 1:
-        value, best = table.max(dim=1)
-        here = torch.arange(len(left))
-        mutual = (best[best] == here) & (here < best) & (value > -torch.inf)
-        low = here[mutual]
-        if len(low) == 0:
-            break
-        high = best[low]
-        pairs += zip(left[low].tolist(), left[high].tolist(), strict=True)
-        rest = torch.ones(len(left), dtype=torch.bool)
-        rest[low] = rest[high] = False
-        left, table = left[rest], table[rest][:, rest]
-    return pairs
-
-
 def _group_price(sums: torch.Tensor, density: float) -> float:
     """Return the score of the weakest group kept at ``density``, were there no price on records."""
     flat = sums.flatten()
@@ -123,12 +97,22 @@ def _join_pairs(values: torch.Tensor, members: int) -> torch.Tensor:
     sets = torch.arange(len(values)).view(-1, 1)
     while sets.shape[1] < members:
         summed = values[sets].sum(dim=1)
-        shape = summed.sqrt()
-        gains = shape @ shape.T
-        gains = torch.maximum(gains, gains.T)
-        pairs = torch.tensor(pair_greedily(gains))
+        pairs = torch.from_numpy(pair_greedily(_similarities(summed.sqrt()).numpy()))
         sets = torch.cat([sets[pairs[:, 0]], sets[pairs[:, 1]]], dim=1)
     return sets
+
+
+def _similarities(shapes: torch.Tensor) -> torch.Tensor:
+    """Return the scalar products of all rows, symmetric to the last bit; each is computed once."""
+    products = torch.empty(len(shapes), len(shapes))
+    for start in range(0, len(shapes), _STRIP):
+        stop = min(start + _STRIP, len(shapes))
+        strip = shapes[start:] @ shapes[start:stop].T
+        corner = strip[: stop - start]
+        corner.copy_(torch.maximum(corner, corner.T))
+        products[start:, start:stop] = strip
+        products[start:stop, start:] = strip.T
+    return products
 
 
 def _refine_sets(values: torch.Tensor, sets: torch.Tensor, price: float) -> torch.Tensor:
@@ -140,26 +124,14 @@ def _refine_sets(values: torch.Tensor, sets: torch.Tensor, price: float) -> torc
         slot = sweep % members
         offered = values[sets[:, slot]]
         rest = values[sets].sum(dim=1) - offered
-        gains = _join_gains(offered, rest, price)
+        gains = torch.from_numpy(join_gains(offered.numpy(), rest.numpy(), price))
         now = gains.diagonal()
         swaps = gains + gains.T - now[:, None] - now[None, :]
         # A gain below rounding is none, and would swap back and forth.
         swaps[swaps <= 1e-5 * now.abs().max()] = -torch.inf
-        pairs = pair_greedily(swaps)
-        if pairs:
-            low, high = torch.tensor(pairs).T
-            sets[low, slot], sets[high, slot] = sets[high, slot].clone(), sets[low, slot].clone()
-        idle = 0 if pairs else idle + 1
+        pairs = torch.from_numpy(pair_greedily(swaps.numpy()))
+        sets[pairs, slot] = sets[pairs.flip(1), slot]
+        idle = 0 if len(pairs) else idle + 1
         if idle == members:
             break
     return sets
-
-
-def _join_gains(offered: torch.Tensor, rest: torch.Tensor, price: float) -> torch.Tensor:
-    """Return what each offered item would gain in each rest, shape (items, rests).
-
-    Σ max(0, x) is half of Σ x + Σ |x|, and Σ |item − (price − rest)| is a distance torch computes fast.
-    """
-    features = offered.shape[1]
-    linear = offered.sum(dim=1)[:, None] + rest.sum(dim=1)[None, :] - features * price
-    return (linear + torch.cdist(offered, price - rest, p=1.0)) / 2

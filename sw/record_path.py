@@ -38,7 +38,7 @@ def record_paths(
     return counts
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _paths(ranked: NDArray[np.float64], threshold: float, price: float, step: int) -> NDArray[np.int64]:
     blocks, positions, groups = ranked.shape
     kept = np.zeros((blocks, positions), dtype=np.int64)

@@ -170,7 +170,7 @@ def prune_stepwise(
     dense = {name: target.weight() for name, target in targets.items()}
     # Before anything is pruned: a target that cannot be refitted is refused here.
     order = list(collect(targets, batches=1, gradients=False, hessian=refit))
-    masks = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in dense.items()}
+    masks: dict[str, torch.Tensor] = {}
     for kept in kept_schedule:
         statistics: Mapping[str, LayerStatistics] = {}
         if score.needs_gradients or score.needs_hessian:
@@ -180,7 +180,7 @@ def prune_stepwise(
                 gradients=score.needs_gradients,
                 hessian=score.needs_hessian,
             )
-        masks = _checked_masks(choose(_scores(targets, score, statistics, masks), kept), targets)
+        masks = _checked_masks(choose(_scores(targets, score, statistics), kept), targets)
         for name, target in targets.items():
             target.assign((target.weight() if refit else dense[name]) * masks[name])
         for names in _together(order, targets, by_layer):
@@ -196,17 +196,13 @@ def prune_stepwise(
 
 
 def _scores(
-    targets: Mapping[str, Target],
-    score: Score,
-    statistics: Mapping[str, LayerStatistics],
-    masks: Mapping[str, torch.Tensor],
+    targets: Mapping[str, Target], score: Score, statistics: Mapping[str, LayerStatistics]
 ) -> dict[str, NDArray[np.float32]]:
-    """Scores of the weights as they are, 0 where they are pruned already."""
-    scores = {}
-    for name, target in targets.items():
-        values = score_weights(target.weight().numpy(), score, statistics=statistics.get(name))
-        scores[name] = np.where(masks[name].numpy(), values, np.float32(0))
-    return scores
+    """Scores of the weights as they are: pruned ones are 0, and so is every score of a 0."""
+    return {
+        name: score_weights(target.weight().numpy(), score, statistics=statistics.get(name))
+        for name, target in targets.items()
+    }
 
 
 def _together(names: Sequence[str], targets: Mapping[str, Target], by_layer: bool) -> Iterator[list[str]]:

@@ -5,17 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.errors import ConfigError
 from sw.blocks import Blocking
+from sw.record_budget import fewest_bits, highest_price, within_budget
 from sw.scores import strongest
-from sw.segments import record_count, segment_prices
+from sw.segment_ranks import count_records
+from sw.segments import segment_prices
 
 __all__ = ["SegmentPool"]
-
-_TOLERANCE = 0.002
-_STEPS = 40
-_BRACKET = 1.5
-"""How far a price is trusted from one mask to the next, as a factor."""
 
 
 class SegmentPool:
@@ -35,9 +31,9 @@ class SegmentPool:
     def __init__(self, blockings: Sequence[Blocking], metadata_bits: float | None) -> None:
         self.blockings, self.metadata_bits = tuple(blockings), metadata_bits
         self.arch = self.blockings[0].arch
-        self._shapes = [its.shape[:3] for its in self.blockings]
+        self.shapes = [its.shape[:3] for its in self.blockings]
         sizes = [its.inside().sum(axis=3, dtype=np.int64) for its in self.blockings]
-        self._sizes = np.concatenate([its.reshape(-1, self.arch.groups) for its in sizes])
+        self.sizes = np.concatenate([its.reshape(-1, self.arch.groups) for its in sizes])
         self._price: float | None = None
 
     def masks(self, scores: Sequence[NDArray[np.floating]], kept: int) -> list[NDArray[np.bool_]]:
@@ -55,81 +51,48 @@ class SegmentPool:
         ConfigError
             If no price on records meets the budget.
         """
-        groups = self._within_budget(_Ranking(self._group_scores(scores), self._sizes, kept))
+        met = within_budget(_PoolSearch(self, scores, kept), self.metadata_bits, self._price)
+        self._price, groups = met.point or None, met.found
         lanes = self.arch.lanes
         return [
             blocking.join(np.repeat(part[..., None], lanes, axis=3))
-            for blocking, part in zip(self.blockings, self._split(groups), strict=True)
+            for blocking, part in zip(self.blockings, self.split(groups), strict=True)
         ]
 
-    def _group_scores(self, scores: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+    def group_scores(self, scores: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+        """Return the score of every group of all matrices, (segments, groups); -inf in padding."""
         parts = [
             blocking.split(score).sum(axis=3, dtype=np.float64).reshape(-1, self.arch.groups)
             for blocking, score in zip(self.blockings, scores, strict=True)
         ]
-        return np.where(self._sizes > 0, np.concatenate(parts), -np.inf)
+        return np.where(self.sizes > 0, np.concatenate(parts), -np.inf)
 
-    def _split(self, groups: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        ends = np.cumsum([shape[0] * shape[1] for shape in self._shapes])
+    def split(self, groups: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        """Return the groups of each matrix, (blocks, positions, groups)."""
+        ends = np.cumsum([shape[0] * shape[1] for shape in self.shapes])
         return [
-            part.reshape(shape) for part, shape in zip(np.split(groups, ends[:-1]), self._shapes, strict=True)
+            part.reshape(shape) for part, shape in zip(np.split(groups, ends[:-1]), self.shapes, strict=True)
         ]
 
-    def _bits_per_kept(self, groups: NDArray[np.bool_]) -> float:
-        kept = int(self._sizes[groups].sum())
-        records = sum(record_count(part, self.arch) for part in self._split(groups))
-        return records * self.arch.record_width / kept if kept else 0.0
 
-    def _within_budget(self, ranking: "_Ranking") -> NDArray[np.bool_]:
-        """Return the groups at the lowest price that meets the budget."""
-        budget = self.metadata_bits
-        groups = ranking.groups(0.0)
-        if budget is None or self._bits_per_kept(groups) <= budget:
-            return groups
-        low, high, best = 0.0, ranking.highest_price, None
-        if self._price is not None and self._price < high:
-            near = self._price * _BRACKET
-            groups = ranking.groups(near)
-            if self._bits_per_kept(groups) <= budget:
-                high, best = near, groups
-                low = self._lower_bound(ranking, budget)
-        if best is None:
-            best = ranking.groups(high)
-            least = self._bits_per_kept(best)
-            if least > budget:
-                raise ConfigError(
-                    f"`metadata_bits` must be at least {least:.3f} bits per kept weight for this model, not "
-                    f"{budget:g}; raise it, keep more weights or use a longer segment"
-                )
-        for _ in range(_STEPS):
-            # Useful prices lie orders of magnitude below the bound, so close in on them by ratios first.
-            price = (low + high) / 2 if low > 0 else high / 4
-            groups = ranking.groups(price)
-            bits = self._bits_per_kept(groups)
-            if bits > budget:
-                low = price
-            else:
-                high, best = price, groups
-                if bits >= budget * (1 - _TOLERANCE):
-                    break
-        self._price = high
-        return best
+class _PoolSearch:
+    """Choices of the exact kept count over all matrices: the kept groups, (segments, groups)."""
 
-    def _lower_bound(self, ranking: "_Ranking", budget: float) -> float:
-        assert self._price is not None
-        price = self._price / _BRACKET
-        return price if self._bits_per_kept(ranking.groups(price)) > budget else 0.0
+    def __init__(self, pool: SegmentPool, scores: Sequence[NDArray[np.floating]], kept: int) -> None:
+        self._pool, self._scores, self._kept = pool, pool.group_scores(scores), kept
+        self._sums = (-np.sort(-self._scores, axis=-1)).cumsum(axis=-1)
+        self.highest = highest_price(self._scores, pool.sizes)
+        self.floor = fewest_bits(sum(shape[0] for shape in pool.shapes), kept, pool.arch)
+        chosen = strongest(self._scores, pool.sizes, kept)
+        self.scale = float(self._scores[chosen].min(initial=np.inf))
 
-
-class _Ranking:
-    """Groups of the exact kept count for any price μ of a record, by rank of their entry prices."""
-
-    def __init__(self, scores: NDArray[np.float64], sizes: NDArray[np.int64], kept: int) -> None:
-        self._scores, self._sizes, self._kept = scores, sizes, kept
-        self._sums = (-np.sort(-scores, axis=-1)).cumsum(axis=-1)
-        real = np.where(sizes > 0, scores, 0.0)
-        self.highest_price = 2 * float(real.sum(axis=-1).max(initial=0.0)) * scores.shape[-1] + 1e-30
-
-    def groups(self, price: float) -> NDArray[np.bool_]:
+    def choose(self, price: float) -> tuple[NDArray[np.bool_], float]:
+        """Return the groups at μ = ``price`` and their record bits per kept weight."""
         entries = np.minimum(self._scores, segment_prices(self._sums, price)[..., None])
-        return strongest(entries, self._sizes, self._kept)
+        groups, arch = strongest(entries, self._pool.sizes, self._kept), self._pool.arch
+        kept = int(self._pool.sizes[groups].sum())
+        records = sum(
+            count_records(np.logical_or.reduce(part, axis=2), arch.advance_width)
+            for part in self._pool.split(groups)
+        )
+        return groups, records * arch.record_width / kept if kept else 0.0

@@ -4,6 +4,8 @@ Groups are arrays of shape (blocks, positions, groups), as ``sw.blocks`` splits 
 put in grouped order (see ``sw.grouping``).
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,8 +13,11 @@ from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
 from sw.blocks import Blocking
+from sw.bracket import fall_to
+from sw.record_budget import closest, fewest_bits, highest_price, within_budget
 from sw.record_path import record_paths
 from sw.scores import strongest
+from sw.segment_ranks import count_records, strongest_counts, vector_entries
 
 __all__ = [
     "best_dyadic",
@@ -20,13 +25,14 @@ __all__ = [
     "entry_prices",
     "kept_groups",
     "record_bits",
-    "record_count",
     "segment_mask",
     "segment_prices",
 ]
 
 _TOLERANCE = 0.002
 _STEPS = 40
+
+_Number = TypeVar("_Number", np.float64, np.int64)
 
 
 def kept_groups(mask: NDArray[np.bool_], direction: Direction, arch: ArchConfig) -> NDArray[np.bool_]:
@@ -49,21 +55,8 @@ def record_bits(mask: NDArray[np.bool_], direction: Direction, arch: ArchConfig)
     direction : Direction
     arch : ArchConfig
     """
-    return record_count(kept_groups(mask, direction, arch), arch) * arch.record_width
-
-
-def record_count(groups: NDArray[np.bool_], arch: ArchConfig) -> int:
-    """Return how many records the kept ``groups``, shape (blocks, positions, groups), take."""
-    occupied: NDArray[np.bool_] = np.logical_or.reduce(groups, axis=2)
-    blocks, positions = np.nonzero(occupied)
-    gaps = np.diff(positions, prepend=-1) - 1
-    first = np.diff(blocks, prepend=-1) > 0
-    gaps[first] = positions[first]
-    width = arch.advance_width
-    # The same arithmetic as spec.record.escapes, on all gaps at once.
-    skipped = -(-(gaps >> width) >> width)
-    empty = int(np.count_nonzero(~occupied.any(axis=1)))
-    return len(positions) + int(skipped.sum()) + empty
+    occupied: NDArray[np.bool_] = np.logical_or.reduce(kept_groups(mask, direction, arch), axis=2)
+    return count_records(occupied, arch.advance_width) * arch.record_width
 
 
 def entry_prices(scores: NDArray[np.floating], price: float) -> NDArray[np.float64]:
@@ -175,90 +168,130 @@ def segment_mask(
     sizes = blocking.inside().sum(axis=3, dtype=np.int64)
     scores = np.where(sizes > 0, blocking.split(score).sum(axis=3, dtype=np.float64), -np.inf)
     if contiguous:
-        groups, _ = _within_budget(_DyadicSearch(scores, sizes, kept), arch, metadata_bits)
-        return _mask_of(groups, blocking)
-    base = _RankedSearch(scores, sizes, kept)
-    path = _PathSearch(base, arch.advance_width)
+        strict = _DyadicSearch(scores, sizes, kept, arch)
+        return _mask_of(within_budget(strict, metadata_bits).found, blocking)
+    base = _RankedSearch(scores, sizes, kept, arch)
     try:
-        groups, price = _within_budget(base, arch, metadata_bits)
+        met = within_budget(base, metadata_bits)
     except ConfigError:
         if not price_escapes:
             raise
-        groups, _ = _within_budget(path, arch, metadata_bits)
-        return _mask_of(groups, blocking)
-    if price > 0 and price_escapes:
-        try:
-            closer, _ = _within_budget(path, arch, metadata_bits, highest=2 * price)
-        except ConfigError:
-            closer = groups
-        if scores[closer].sum() > scores[groups].sum():
-            groups = closer
-    return _mask_of(groups, blocking)
+        met = within_budget(_PathSearch(base), metadata_bits)
+    else:
+        if met.point > 0 and price_escapes and metadata_bits is not None:
+            closer = closest(_PathSearch(base), metadata_bits, met.point)
+            if closer.value <= metadata_bits and base.total(closer.found) > base.total(met.found):
+                met = closer
+    counts = met.found
+    return _mask_of(base.placed(counts), blocking)
 
 
 class _RankedSearch:
-    """Masks of the exact kept count for any price μ of a vector, by rank of entry prices."""
+    """Choices by rank of entry prices: how many groups every segment keeps."""
 
-    def __init__(self, scores: NDArray[np.float64], sizes: NDArray[np.int64], kept: int) -> None:
-        self.scores, self.sizes, self.kept = scores, sizes, kept
-        self.ranks = np.argsort(-scores, axis=-1, kind="stable")
-        self.ranked = np.take_along_axis(scores, self.ranks, axis=-1)
-        self.ranked_sizes = np.take_along_axis(sizes, self.ranks, axis=-1)
+    def __init__(
+        self, scores: NDArray[np.float64], sizes: NDArray[np.int64], kept: int, arch: ArchConfig
+    ) -> None:
+        self.kept, self.arch = kept, arch
+        self._ranks = np.argsort(-scores, axis=-1, kind="stable")
+        self.ranked = np.take_along_axis(scores, self._ranks, axis=-1)
         self._sums = _running_sums(self.ranked)
+        self._sizes = np.take_along_axis(sizes, self._ranks, axis=-1)
+        start = ((0, 0), (0, 0), (1, 0))
+        self._weights = np.pad(np.cumsum(self._sizes, axis=-1), start)
+        self._totals = np.pad(np.where(self._sizes > 0, self._sums, 0.0), start)
+        self._whole = bool((sizes == arch.lanes).all())
+        self.highest, self.floor = highest_price(scores, sizes), fewest_bits(len(scores), kept, arch)
+        self.scale = self.strongest(self.ranked)[1]
 
-    def groups(self, price: float) -> NDArray[np.bool_]:
-        """Return the kept groups at μ = ``price``; equal entries rank by segment, then by score."""
-        entries = np.minimum(self.ranked, segment_prices(self._sums, price)[..., None])
-        return self.placed(strongest(entries, self.ranked_sizes, self.kept))
+    def choose(self, price: float) -> tuple[NDArray[np.int64], float]:
+        """Return the counts at μ = ``price``; equal entries rank by segment, then by score."""
+        counts, _ = self.strongest(self.entries(price))
+        return counts, self.bits(counts)
 
-    def placed(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return groups chosen in falling order of score at their own places."""
-        groups = np.empty_like(chosen)
-        np.put_along_axis(groups, self.ranks, chosen, axis=-1)
+    def entries(self, price: float) -> NDArray[np.float64]:
+        """Return the entry price of every group at μ = ``price``."""
+        return vector_entries(self.ranked, self._sums, price)
+
+    def strongest(self, entries: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
+        """Return the counts of the strongest entries, as many as come closest to ``kept``; the weakest."""
+        if self._whole:
+            lanes = self.arch.lanes
+            return strongest_counts(entries, min((2 * self.kept + lanes - 1) // (2 * lanes), entries.size))
+        chosen = strongest(entries, self._sizes, self.kept)
+        weakest = float(entries[chosen].min(initial=np.inf))
+        return chosen.sum(axis=-1, dtype=np.int64), weakest
+
+    def weights(self, counts: NDArray[np.int64]) -> int:
+        """Return how many weights the counts keep."""
+        return int(_sum_at(self._weights, counts))
+
+    def total(self, counts: NDArray[np.int64]) -> float:
+        """Return the score that the counts keep."""
+        return float(_sum_at(self._totals, counts))
+
+    def bits(self, counts: NDArray[np.int64]) -> float:
+        """Return the record bits per kept weight."""
+        return _bits_per_kept(counts > 0, self.weights(counts), self.arch)
+
+    def placed(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return the groups that the counts keep, at their own places."""
+        groups = np.empty(self.ranked.shape, dtype=bool)
+        np.put_along_axis(groups, self._ranks, np.arange(self.arch.groups) < counts[..., None], axis=-1)
         return groups
 
 
 class _PathSearch:
-    """Masks of the exact kept count for any price μ of a record, escapes included."""
+    """Choices by price λ of a group and μ of a record, escapes included."""
 
-    def __init__(self, base: _RankedSearch, advance_width: int) -> None:
-        self.scores, self.sizes, self.kept = base.scores, base.sizes, base.kept
-        self._base, self._advance_width = base, advance_width
-        self._totals = np.cumsum(base.ranked_sizes, axis=-1)
+    def __init__(self, base: _RankedSearch) -> None:
+        self._base = base
+        self.scale, self.highest, self.floor = base.scale, base.highest, base.floor
+        self._near = base.scale
 
-    def groups(self, price: float) -> NDArray[np.bool_]:
-        """Return the kept groups at μ = ``price``.
+    def choose(self, price: float) -> tuple[NDArray[np.int64], float]:
+        """Return the counts at μ = ``price``.
 
         The last λ that keeps too little is filled up with the strongest groups of the vectors that are
         there already, which costs no record.
         """
-        low, high = -(price + 1.0), float(self.scores.max(initial=0.0)) + 1.0
-        fewer = np.zeros(self.scores.shape[:2], dtype=np.int64)
-        for _ in range(_STEPS):
-            middle = (low + high) / 2
-            counts = record_paths(self._base.ranked, middle, price, self._advance_width)
-            ends = np.take_along_axis(self._totals, np.maximum(counts - 1, 0)[..., None], axis=-1)[..., 0]
-            missing = self.kept - int(ends[counts > 0].sum())
-            if missing < 0:
-                low = middle
-            else:
-                high, fewer = middle, counts
-                if missing <= _TOLERANCE * self.kept:
-                    break
-        ranked = self._base.ranked
-        above = 2 * (1 + float(self.scores.max(initial=0.0)))
-        strength = ranked + np.where(fewer > 0, above, 0.0)[..., None]
-        strength[np.arange(ranked.shape[-1]) < fewer[..., None]] = np.inf
-        return self._base.placed(strongest(strength, self._base.ranked_sizes, self.kept))
+        base = self._base
+        top = float(base.ranked.max(initial=0.0))
+
+        def kept_at(threshold: float) -> tuple[NDArray[np.int64], float]:
+            counts = record_paths(base.ranked, threshold, price, base.arch.advance_width)
+            return counts, base.weights(counts)
+
+        met = fall_to(
+            kept_at,
+            base.kept,
+            start=self._near,
+            width=0.02 * (top + price) + 1e-9,
+            lowest=-(price + 1.0),
+            highest=top + 1.0,
+            slack=_TOLERANCE,
+        )
+        self._near, fewer = met.point, met.found
+        # Whole vectors follow, as μ has it.
+        strength = base.entries(price)
+        opened = fewer > 0
+        strength[opened] = base.ranked[opened] + 2 * (1 + top)
+        strength[np.arange(base.arch.groups) < fewer[..., None]] = np.inf
+        counts, _ = base.strongest(strength)
+        return counts, base.bits(counts)
 
 
 class _DyadicSearch:
-    """Masks of the exact kept count for any price μ, in the strict form."""
+    """Choices in the strict form: the kept groups."""
 
-    def __init__(self, scores: NDArray[np.float64], sizes: NDArray[np.int64], kept: int) -> None:
-        self.scores, self.sizes, self.kept = scores, sizes, kept
+    def __init__(
+        self, scores: NDArray[np.float64], sizes: NDArray[np.int64], kept: int, arch: ArchConfig
+    ) -> None:
+        self.scores, self.sizes, self.kept, self.arch = scores, sizes, kept, arch
+        self.highest, self.floor = highest_price(scores, sizes), fewest_bits(len(scores), kept, arch)
+        self.scale = float(scores[strongest(scores, sizes, kept)].min(initial=np.inf))
 
-    def groups(self, price: float) -> NDArray[np.bool_]:
+    def choose(self, price: float) -> tuple[NDArray[np.bool_], float]:
         """Return the kept groups at μ = ``price``.
 
         The optimum is nested in λ: one run over a node has the steepest slope in λ, nothing the
@@ -278,48 +311,21 @@ class _DyadicSearch:
             if between <= _TOLERANCE * self.kept:
                 break
         rank = np.where(fewer, 2.0, np.where(more, 1.0, 0.0))
-        return strongest(rank, self.sizes, self.kept)
+        groups = strongest(rank, self.sizes, self.kept)
+        occupied: NDArray[np.bool_] = np.logical_or.reduce(groups, axis=-1)
+        return groups, _bits_per_kept(occupied, int(self.sizes[groups].sum()), self.arch)
 
 
-def _within_budget(
-    search: _RankedSearch | _PathSearch | _DyadicSearch,
-    arch: ArchConfig,
-    metadata_bits: float | None,
-    highest: float | None = None,
-) -> tuple[NDArray[np.bool_], float]:
-    """Return the groups at the lowest price on records that meets the budget, and that price."""
-    groups = search.groups(0.0)
-    if metadata_bits is None or _bits_per_kept(groups, search.sizes, arch) <= metadata_bits:
-        return groups, 0.0
-    if highest is None:
-        real = np.where(search.sizes > 0, search.scores, 0.0)
-        highest = 2 * float(real.sum(axis=-1).max()) * arch.groups
-    low, high = 0.0, highest
-    best = search.groups(high)
-    least = _bits_per_kept(best, search.sizes, arch)
-    if least > metadata_bits:
-        raise ConfigError(
-            f"`metadata_bits` must be at least {least:.3f} bits per kept weight for this matrix, not "
-            f"{metadata_bits}; raise it, keep more weights or use a longer segment"
-        )
-    for _ in range(_STEPS):
-        # Useful prices lie orders of magnitude below the bound, so close in on them by ratios first.
-        price = (low + high) / 2 if low > 0 else high / 4
-        groups = search.groups(price)
-        bits = _bits_per_kept(groups, search.sizes, arch)
-        if bits > metadata_bits:
-            low = price
-        else:
-            high, best = price, groups
-            if bits >= metadata_bits * (1 - _TOLERANCE):
-                break
-    return best, high
+def _sum_at(table: NDArray[_Number], counts: NDArray[np.int64]) -> _Number:
+    """Return the sum over all segments of ``table`` at their counts."""
+    total: _Number = np.take_along_axis(table, counts[..., None], axis=-1).sum()
+    return total
+
+
+def _bits_per_kept(occupied: NDArray[np.bool_], kept: int, arch: ArchConfig) -> float:
+    records = count_records(occupied, arch.advance_width)
+    return records * arch.record_width / kept if kept else 0.0
 
 
 def _mask_of(groups: NDArray[np.bool_], blocking: Blocking) -> NDArray[np.bool_]:
     return blocking.join(np.repeat(groups[..., None], blocking.arch.lanes, axis=3))
-
-
-def _bits_per_kept(groups: NDArray[np.bool_], sizes: NDArray[np.int64], arch: ArchConfig) -> float:
-    kept = int(sizes[groups].sum())
-    return record_count(groups, arch) * arch.record_width / kept if kept else 0.0

@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from sw.baselines import vector_mask
-from sw.grouping import group_order, pair_greedily
+from sw.grouping import group_order
+from sw.pairing import join_gains, pair_greedily
 
 ARCH = ArchConfig(clusters=1, lanes=2, tokens=1, segment=8)
 SEEDS = st.integers(0, 1 << 30)
@@ -73,21 +73,35 @@ def test_the_order_is_deterministic_with_ties() -> None:
     assert np.array_equal(first, second)
 
 
+def slow_pairs(gains: np.ndarray) -> list[list[int]]:
+    """The greedy order, pair by pair; equal gains by index."""
+    left, pairs = set(range(len(gains))), []
+    for low, high in sorted(itertools.combinations(range(len(gains)), 2), key=lambda pair: -gains[pair]):
+        if {low, high} <= left and gains[low, high] > -np.inf:
+            pairs.append([low, high])
+            left -= {low, high}
+    return pairs
+
+
 @settings(deadline=None)
-@given(st.integers(2, 9), SEEDS, st.booleans())
-def test_pairs_are_those_of_the_greedy_order(items: int, seed: int, ties: bool) -> None:
+@given(st.integers(1, 12), SEEDS, st.booleans(), st.floats(0, 1))
+def test_pairs_are_those_of_the_greedy_order(items: int, seed: int, ties: bool, barred: float) -> None:
     rng = np.random.default_rng(seed)
-    gains = rng.integers(0, 3 if ties else 1 << 30, (items, items)).astype(np.float64)
+    gains = (rng.integers(-3, 3, (items, items)) if ties else rng.normal(size=(items, items))).astype("f4")
+    gains[rng.random((items, items)) < barred / 2] = -np.inf
     gains = np.triu(gains, 1) + np.triu(gains, 1).T
 
-    pairs = pair_greedily(torch.from_numpy(gains))
+    pairs = pair_greedily(gains)
 
-    if not ties:
-        left, expected = set(range(items)), []
-        for low, high in sorted(itertools.combinations(range(items), 2), key=lambda p: -gains[p]):
-            if {low, high} <= left:
-                expected.append((low, high))
-                left -= {low, high}
-        assert sorted(pairs) == sorted(expected)
-    used = [item for pair in pairs for item in pair]
-    assert len(set(used)) == len(used) == items // 2 * 2
+    assert sorted(pairs.tolist()) == sorted(slow_pairs(gains))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 70), st.integers(1, 10), st.integers(1, 40), SEEDS)
+def test_join_gains_are_what_exceeds_the_price(items: int, rests: int, features: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    offered, rest = (rng.gamma(0.5, size=(count, features)).astype("f4") for count in (items, rests))
+
+    for one, other in ((offered, rest), (rest, offered)):
+        expected = np.maximum(one[:, None] + other[None].astype("f8") - 0.75, 0).sum(axis=2)
+        assert np.allclose(join_gains(one, other, 0.75), expected, rtol=1e-5, atol=1e-5)

@@ -61,10 +61,8 @@ def twenty() -> list[dict[str, Any]]:
     paragraphs = []
     for index, person in enumerate(PEOPLE):
         other, here, there = PEOPLE[index - 3], PLACES[index], PLACES[index - 3]
-        context = (
-            f"{person.title()} lives in the town of {here.title()}. {other.title()} lives in {there.title()}."
-        )
-        paragraphs.append(article(context, f"Where does {person.title()} live?", here.title()))
+        context = f"{person.title()} lives in old {here.title()}. {other.title()} lives in {there.title()}."
+        paragraphs.append(article(context, f"Where does {person.title()} live?", f"old {here.title()}"))
         paragraphs.append(article(context, f"Where does {other.title()} live?", there.title()))
     return paragraphs
 
