@@ -52,7 +52,7 @@ class Subject:
     kind : TaskKind, optional
         By the model's architecture if None.
     block : int, optional
-        Tokens per window or sentence; by default what the model has, at most 1024 (sentences 48).
+        Tokens per window; by default what the model has, at most 1024 (sentences 48, questions 384).
     judge : int
         Most sentences or questions that are judged.
     """
@@ -97,7 +97,14 @@ def load_subject(subject: Subject) -> tuple[nn.Module, Task[Any]]:
 
             if subject.test is None:
                 raise ConfigError("question answering needs `--test` beside `--train`; give a second file")
-            return load_question_task(subject.model, subject.train, subject.test, judge=subject.judge)
+            return load_question_task(
+                subject.model,
+                subject.train,
+                subject.test,
+                length=subject.block or 384,
+                stride=min((subject.block or 384) // 3, 128),
+                judge=subject.judge,
+            )
 
 
 def _kind_of(model: str) -> TaskKind:

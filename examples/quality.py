@@ -38,7 +38,7 @@ FIXED: Final = "--method vector:4 --method vector:8 --method vector:16"
 BLOCKS: Final = "--method block:4 --method block:8 --method block:16 --method block:32"
 MIXED: Final = "--method mixed-vector:1"
 OTHERS: Final = f"--method fine-grained --method n-m {FIXED} {BLOCKS} --method head"
-CHARACTER: Final = "--size 16 --distillation 0.9 --ramp 0.5 --quantized 0.1"
+CHARACTER: Final = "--steps 500 --size 16 --distillation 0.9 --ramp 0.5 --quantized 0.1"
 ONE_CUT: Final = "--method mixed-vector:0.6 --sparsity 0.8"
 SENTENCES: Final = "--size 16 --learning-rate 5e-4 --ramp 0.5 --distillation 1 --quantized 0.2"
 

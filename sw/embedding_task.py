@@ -153,6 +153,18 @@ class EmbeddingTask(Task[SentenceBatch]):
         error = functional.mse_loss(outputs[attended], wanted) / wanted.var()
         return turned.mean() + self.hidden_weight * error
 
+    def probe(
+        self, outputs: torch.Tensor, batch: SentenceBatch, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return random projections of the embeddings, summed: the dense model's loss has no gradient.
+
+        In the mean their squared gradients are those of all features of the embeddings, the diagonal of
+        the Gauss-Newton matrix.
+        """
+        embeddings = functional.normalize(outputs.sum(dim=1), dim=-1)
+        signs = torch.randint(2, embeddings.shape, generator=generator) * 2 - 1
+        return (embeddings * signs.to(embeddings)).sum()
+
     def measure(self, model: nn.Module) -> dict[str, float]:
         """Return ``cosine``, ``cosine_p05`` and ``retrieval`` over the judging sentences."""
         embeddings = self._embed(model)

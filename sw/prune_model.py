@@ -1,10 +1,14 @@
 """All matrices of a model in, their masks out."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
@@ -79,7 +83,7 @@ def prune_model(
     options: PruneOptions,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, PrunedMatrix]:
-    """Prune all matrices.
+    """Prune all matrices, as many at a time as there are processors.
 
     Parameters
     ----------
@@ -102,18 +106,23 @@ def prune_model(
     ConfigError
         If a matrix cannot be pruned so; names it.
     """
-    pattern, pruned = options.pattern, {}
+    pattern = options.pattern
     spanning = pattern.method is Method.HEAD
-    for its, share in zip(shapes, shares(kept, shapes), strict=True):
-        if spanning:
-            placement = Placement.plain(its, _head_direction(its))
-            pruned[its.name] = describe_mask(
-                np.ones((its.rows, its.cols), np.bool_), scores[its.name], placement, pattern.arch
-            )
-        else:
-            pruned[its.name] = prune_layer(its.name, scores[its.name], share, options)
-        if progress is not None:
-            progress(its.size)
+
+    def prune_one(its: MatrixShape, share: int) -> PrunedMatrix:
+        if not spanning:
+            return prune_layer(its.name, scores[its.name], share, options)
+        whole = np.ones((its.rows, its.cols), np.bool_)
+        return describe_mask(
+            whole, scores[its.name], Placement.plain(its, _head_direction(its)), pattern.arch
+        )
+
+    pruned = {}
+    with _single_threaded(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for its, one in zip(shapes, pool.map(prune_one, shapes, shares(kept, shapes)), strict=True):
+            pruned[its.name] = one
+            if progress is not None:
+                progress(its.size)
     if not spanning and options.allocation is Allocation.MATRIX:
         return pruned
     placements = {name: its.placement for name, its in pruned.items()}
@@ -122,6 +131,17 @@ def prune_model(
         name: describe_mask(mask, scores[name], placements[name], pattern.arch, pruned[name].strengths)
         for name, mask in masks.items()
     }
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Let PyTorch compute with one thread: matrices run beside each other, and so do their sums repeat."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _head_direction(its: MatrixShape) -> Direction:

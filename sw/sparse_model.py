@@ -188,6 +188,7 @@ def sparsify(
             kept_schedule=_stages(kept, sum(its.size for its in shapes), recipe.stages),
             score=recipe.static_score,
             refit=recipe.refit,
+            by_layer=True,
             calibration_batches=recipe.batches,
             size=options.size,
             generator=torch.Generator().manual_seed(options.seed),

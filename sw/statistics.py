@@ -111,7 +111,7 @@ def collect_statistics(
     device : torch.device
         Holds the sums while they grow: M·K and K² float32 per target.
     gradients : bool
-        Collect squared gradients of ``task.loss``.
+        Collect squared gradients of ``task.probe``, which is the loss for most tasks.
     hessian : bool
         Collect second moments of the inputs.
 
@@ -134,7 +134,7 @@ def collect_statistics(
             batch = task.batch(size, generator, device)
             inputs.start()
             if gradients:
-                for name, gradient in _gradients(model, targets, task, batch).items():
+                for name, gradient in _gradients(model, targets, task, batch, generator).items():
                     squares[name] = gradient.square() + squares.get(name, 0)
             else:
                 with torch.no_grad(), suppress(_SeenAll):
@@ -222,9 +222,13 @@ def _evaluated(model: nn.Module) -> Generator[None]:
 
 
 def _gradients(
-    model: nn.Module, targets: Mapping[str, Target], task: Task[Any], batch: object
+    model: nn.Module,
+    targets: Mapping[str, Target],
+    task: Task[Any],
+    batch: object,
+    generator: torch.Generator,
 ) -> dict[str, torch.Tensor]:
-    """Return the gradient of the batch's loss by every target, M x K; 0 where it has no part in it."""
+    """Return the gradient of the task's probe by every target, M x K; 0 where it has no part in it."""
     # Cached, a computed weight is the same tensor here and in the model.
     with parametrize.cached(), torch.enable_grad():
         weights: list[Any] = [module.weight for target in targets.values() for module in target.modules]
@@ -232,8 +236,8 @@ def _gradients(
         for weight in frozen:
             weight.requires_grad_(True)
         try:
-            loss = task.loss(task.outputs(model, batch), batch)
-            found = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+            probe = task.probe(task.outputs(model, batch), batch, generator)
+            found = torch.autograd.grad(probe, weights, allow_unused=True, materialize_grads=True)
         finally:
             for weight in frozen:
                 weight.requires_grad_(False)

@@ -54,6 +54,8 @@ def evaluate(
     ] = "auto",
     grouping: Annotated[bool, typer.Option("--grouping/--no-grouping", help="Reorder offline.")] = True,
     refit: Annotated[bool, typer.Option("--refit/--no-refit", help="One-shot: refit kept weights.")] = True,
+    stages: Annotated[int, typer.Option("--stages", min=1, help="One-shot: cuts.")] = 8,
+    batches: Annotated[int, typer.Option("--batches", min=1, help="Calibration batches.")] = 24,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 1000,
     size: Annotated[int, typer.Option("--size", min=1, help="Samples per step.")] = 16,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest.")] = 4e-3,
@@ -97,7 +99,7 @@ def evaluate(
         allocation=parse_allocation(allocation),
         yielding=True,
     )
-    recipe = Recipe(prune, _recovery(recovery), options, refit=refit)
+    recipe = Recipe(prune, _recovery(recovery), options, stages, refit, batches)
     grid = _Grid(tuple(method or _METHODS), tuple(sparsity or _SPARSITIES), tuple(head_sparsity or ()))
     trials = grid.trials(recipe, config, range(seed, seed + seeds), tokens)
     subject = Subject(model, train, test, parse_task(task), block, judge)
