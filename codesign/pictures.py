@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import matplotlib
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from codesign.cycles import ACTIVITIES
 from spec.direction import Direction
+from sw.baselines import fine_grained_mask
+from sw.prune import PrunedMatrix
 
 matplotlib.use("Agg")
 
@@ -74,6 +76,13 @@ class MaskPicture:
     order: NDArray[np.int64]
     strengths: Mapping[str, tuple[Direction, float]]
     retained: float
+
+    @classmethod
+    def of(cls, name: str, scores: NDArray[np.float32], pruned: PrunedMatrix) -> Self:
+        """Return the picture of a pruned matrix beside the fine-grained mask of its ``scores``, M x K."""
+        fine = fine_grained_mask(scores, kept=pruned.kept)
+        strengths = {statistic.value: strength for statistic, strength in pruned.strengths.items()}
+        return cls(name, fine, pruned.mask, pruned.direction, pruned.order, strengths, pruned.retained)
 
     def grouped(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return ``mask`` in grouped order, in which vectors are contiguous."""

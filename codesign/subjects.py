@@ -130,9 +130,9 @@ def _kind_of(model: str) -> TaskKind:
 def _language(subject: Subject) -> tuple[nn.Module, Task[Any]]:
     from transformers import AutoModelForCausalLM
 
-    from sw.embedding_task import load_pretrained, read_text
     from sw.language_task import LanguageTask
-    from sw.text import encode_text, split_text
+    from sw.pretrained import load_pretrained
+    from sw.text import encode_text, read_text, split_text
 
     model, tokenizer = load_pretrained(subject.model, AutoModelForCausalLM)
     text = read_text(subject.train)

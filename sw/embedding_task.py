@@ -1,7 +1,6 @@
 """Sentence embeddings that should stay what the dense model makes of them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +10,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from spec.errors import ConfigError, FormatError
+from spec.errors import ConfigError
+from sw.batches import draw_neighbours, evenly, pad_rows
 from sw.models import model_folder
+from sw.pretrained import evaluating, load_pretrained
 from sw.sentences import read_sentences
 from sw.task import Task
+from sw.text import read_text
 
-__all__ = [
-    "EmbeddingTask",
-    "SentenceBatch",
-    "draw_neighbours",
-    "evaluating",
-    "evenly",
-    "load_embedding_task",
-    "load_pretrained",
-    "pad_rows",
-    "read_text",
-]
+__all__ = ["EmbeddingTask", "SentenceBatch", "load_embedding_task"]
 
-# Window of neighbours in length, in batches, of which a batch is drawn: mixes, and pads little.
-_WINDOW: Final = 4
 _JUDGE_BATCH: Final = 32
 
 
@@ -52,8 +42,9 @@ class EmbeddingTask(Task[SentenceBatch]):
     """Self-distillation of a sentence encoder: mean over the tokens, then L2 normalisation.
 
     There are no labels, so the task keeps a copy of the dense model, and ``loss`` is the distance from
-    what that copy makes of the batch. ``outputs`` are the last hidden states, B x S x d, zero at the
-    padding: their sum over S has the direction of the embedding. ``measure`` gives
+    what that copy makes of the batch. ``outputs`` are the hidden states after every layer, layers x B x S
+    x d, zero at the padding: the sum over S of the last has the direction of the embedding. ``measure``
+    gives
 
     - ``cosine``: mean cosine between a judging sentence's embedding and its dense one, the quality;
     - ``cosine_p05``: 5th percentile of that cosine;
@@ -64,7 +55,7 @@ class EmbeddingTask(Task[SentenceBatch]):
     ----------
     tokenizer : tokenizer of transformers
     teacher : Module
-        Dense model that returns ``last_hidden_state``; copied.
+        Dense model that returns ``hidden_states``; copied.
     train, test : sequence of str
         Sentences to tune and to judge with. Those of ``train`` that ``test`` also has are left out.
     length : int
@@ -132,9 +123,10 @@ class EmbeddingTask(Task[SentenceBatch]):
         return self._batch([self._train[index] for index in chosen], device)
 
     def outputs(self, model: nn.Module, batch: SentenceBatch) -> torch.Tensor:
-        """Return the last hidden states, B x S x d, zero at the padding."""
-        hidden: torch.Tensor = model(input_ids=batch.ids, attention_mask=batch.attention).last_hidden_state
-        return hidden * batch.attention[:, :, None]
+        """Return the hidden states after every layer, layers x B x S x d, zero at the padding."""
+        found = model(input_ids=batch.ids, attention_mask=batch.attention, output_hidden_states=True)
+        # The first are the embeddings of single tokens.
+        return torch.stack(found.hidden_states[1:]) * batch.attention[None, :, :, None]
 
     def loss(self, outputs: torch.Tensor, batch: SentenceBatch) -> torch.Tensor:
         """Return the distance from the outputs of the task's own dense model."""
@@ -145,23 +137,22 @@ class EmbeddingTask(Task[SentenceBatch]):
     def distance(self, outputs: torch.Tensor, teacher: torch.Tensor, batch: SentenceBatch) -> torch.Tensor:
         """Return 1 - cosine of the embeddings + ``hidden_weight`` x error of the hidden states.
 
-        The error is the mean square over the tokens in units of the teacher's variance there.
+        The error of a layer is the mean square over the tokens in units of the teacher's variance there;
+        of all layers the mean counts.
         """
-        turned = 1 - functional.cosine_similarity(outputs.sum(dim=1), teacher.sum(dim=1), dim=-1)
+        turned = 1 - functional.cosine_similarity(_pooled(outputs), _pooled(teacher), dim=-1)
         attended = batch.attention.bool()
-        wanted = teacher[attended]
-        error = functional.mse_loss(outputs[attended], wanted) / wanted.var()
-        return turned.mean() + self.hidden_weight * error
+        wanted = teacher[:, attended]
+        errors = (outputs[:, attended] - wanted).square().mean(dim=(1, 2)) / wanted.var(dim=(1, 2))
+        return turned.mean() + self.hidden_weight * errors.mean()
 
-    def probe(
-        self, outputs: torch.Tensor, batch: SentenceBatch, generator: torch.Generator
-    ) -> torch.Tensor:
+    def probe(self, outputs: torch.Tensor, batch: SentenceBatch, generator: torch.Generator) -> torch.Tensor:
         """Return random projections of the embeddings, summed: the dense model's loss has no gradient.
 
         In the mean their squared gradients are those of all features of the embeddings, the diagonal of
         the Gauss-Newton matrix.
         """
-        embeddings = functional.normalize(outputs.sum(dim=1), dim=-1)
+        embeddings = functional.normalize(_pooled(outputs), dim=-1)
         signs = torch.randint(2, embeddings.shape, generator=generator) * 2 - 1
         return (embeddings * signs.to(embeddings)).sum()
 
@@ -184,7 +175,7 @@ class EmbeddingTask(Task[SentenceBatch]):
         with evaluating(model):
             for first in range(0, len(self._judged), _JUDGE_BATCH):
                 batch = self._batch(self._judged[first : first + _JUDGE_BATCH], device)
-                pooled = self.outputs(model, batch).sum(dim=1)
+                pooled = _pooled(self.outputs(model, batch))
                 embeddings.append(functional.normalize(pooled.float(), dim=-1).cpu())
         return torch.cat(embeddings)
 
@@ -192,6 +183,11 @@ class EmbeddingTask(Task[SentenceBatch]):
         ids = pad_rows(rows, self._padding)
         attention = pad_rows([[1] * len(row) for row in rows], 0)
         return SentenceBatch(ids.to(device), attention.to(device))
+
+
+def _pooled(outputs: torch.Tensor) -> torch.Tensor:
+    """Return the sums of the last layer's states, B x d: the direction of the embeddings."""
+    return outputs[-1].sum(dim=1)
 
 
 def load_embedding_task(
@@ -210,7 +206,8 @@ def load_embedding_task(
     model_source : str or Path
         ``minilm`` or a Hugging Face folder with its tokenizer.
     train, test : Path
-        UTF-8 texts for ``read_sentences``.
+        UTF-8 texts for ``read_sentences``; ``<unk>`` becomes the tokenizer's unknown token in the first, and
+        leaves a sentence out in the second.
     length, judge, hidden_weight
         As of ``EmbeddingTask``.
 
@@ -223,119 +220,22 @@ def load_embedding_task(
     """
     from transformers import AutoModel  # other commands run without its slow import
 
-    texts = []
-    for path in (train, test):
-        texts.append(read_sentences(read_text(path)))
-        if not texts[-1]:
-            raise ConfigError(f"{path.name} has no sentence of 6 to 40 words; give running text")
+    texts = [read_text(path) for path in (train, test)]
     source = model_folder() if str(model_source) == "minilm" else Path(model_source)
     if not source.is_dir():
         raise ConfigError(
             f"embeddings need `minilm` or a model folder, and {model_source} is neither; check it"
         )
     model, tokenizer = load_pretrained(source, AutoModel)
-    task = EmbeddingTask(tokenizer, model, *texts, length=length, judge=judge, hidden_weight=hidden_weight)
+    # The dense model reads a sentence with unknown words too; judging is left to those that people wrote.
+    own, judged = read_sentences(texts[0], unknown=tokenizer.unk_token), read_sentences(texts[1])
+    for path, sentences in ((train, own), (test, judged)):
+        if not sentences:
+            raise ConfigError(f"{path.name} has no sentence of 6 to 40 words; give running text")
+    task = EmbeddingTask(
+        tokenizer, model, own, judged, length=length, judge=judge, hidden_weight=hidden_weight
+    )
     return model, task
-
-
-def load_pretrained(source: str | Path, kind: Any) -> tuple[nn.Module, Any]:
-    """Return a model, float32 and in evaluation mode, and its tokenizer.
-
-    Parameters
-    ----------
-    source : str or Path
-        A Hugging Face folder, of which nothing is downloaded, or a name on the hub.
-    kind : class of transformers
-        ``AutoModel`` or one for a task.
-
-    Raises
-    ------
-    ConfigError
-        If transformers cannot run it, or weights other than the pooler's are missing.
-    """
-    from transformers import AutoTokenizer
-    from transformers.utils import logging
-
-    name = Path(source).name
-    local = Path(source).is_dir()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(source), local_files_only=local)
-        model, info = kind.from_pretrained(
-            str(source), local_files_only=local, dtype=torch.float32, output_loading_info=True
-        )
-    # Damaged folders fail in whatever the reader meets first: JSON, safetensors, pickle or shape errors.
-    except Exception as error:
-        reason = str(error).split("\n")[0][:120]
-        raise ConfigError(f"{name} is not a model that transformers can run ({reason})") from None
-    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
-    if missing:
-        raise ConfigError(
-            f"{name} lacks {len(missing)} weights of its model, {missing[0]} first; train it first"
-        )
-    module: nn.Module = model.eval()
-    return module, tokenizer
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read.
-    FormatError
-        If it is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path.name} must be UTF-8, and byte {error.start} is not; convert it") from None
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch ``model`` to evaluation without gradients; every module's training flag comes back."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        # Not `inference_mode`: what a model caches in it would be unfit for training.
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in flags:
-            module.training = training
-
-
-def draw_neighbours(count: int, size: int, generator: torch.Generator) -> list[int]:
-    """Return ``size`` different indices below ``count`` from a random window of a few times ``size``.
-
-    Raises
-    ------
-    ConfigError
-        If ``size`` is not between 1 and ``count``.
-    """
-    if not 1 <= size <= count:
-        raise ConfigError(f"a batch must have between 1 and the {count} training samples, not {size}")
-    window = min(count, _WINDOW * size)
-    centre = int(torch.randint(count, (), generator=generator))
-    first = min(max(0, centre - window // 2), count - window)
-    chosen = torch.randperm(window, generator=generator)[:size] + first
-    return [int(index) for index in chosen.sort().values]
-
-
-def pad_rows(rows: Sequence[Sequence[int]], padding: int) -> torch.Tensor:
-    """Return rows of numbers as one matrix of int64, padded at the end."""
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *[padding] * (width - len(row))] for row in rows])
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """Return at most ``most`` indices below ``count``, spread evenly, in order."""
-    kept = min(most, count)
-    return [index * count // kept for index in range(kept)]
 
 
 def _tokenise(tokenizer: Any, sentences: list[str], length: int) -> list[list[int]]:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from spec.errors import ConfigError
+from sw.pretrained import evaluating
 from sw.task import Task
 
 __all__ = ["LanguageTask", "Window"]
@@ -77,18 +78,15 @@ class LanguageTask(Task[Window]):
 
     def measure(self, model: nn.Module) -> dict[str, float]:
         """Return ``loss`` (nats per token) and ``perplexity`` over consecutive windows held out."""
-        training = model.training
         device = next(model.parameters()).device
         count = (len(self.test) - 1) // self.block
         tokens = self.test[: count * self.block].view(count, self.block)
         following = self.test[1 : count * self.block + 1].view(count, self.block)
         total = 0.0
-        model.eval()
-        with torch.inference_mode():
+        with evaluating(model):
             for start in range(0, count, self.judge_size):
                 rows = slice(start, start + self.judge_size)
                 window = Window(tokens[rows].to(device), following[rows].to(device))
                 total += float(self.loss(self.outputs(model, window), window)) * window.tokens.numel()
-        model.train(training)
         loss = total / (count * self.block)
         return {"loss": loss, "perplexity": math.exp(min(loss, 700.0))}

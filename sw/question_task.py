@@ -15,8 +15,10 @@ from torch import nn
 from torch.nn import functional
 
 from spec.errors import ConfigError, FormatError
-from sw.embedding_task import draw_neighbours, evaluating, evenly, load_pretrained, pad_rows, read_text
+from sw.batches import draw_neighbours, evenly, pad_rows
+from sw.pretrained import evaluating, load_pretrained
 from sw.task import Task
+from sw.text import read_text
 
 __all__ = [
     "Question",

@@ -72,10 +72,10 @@ class RecoveryOptions:
     learning_rate: float = 4e-3
     warm_up: int = 20
     observed: int = 20
-    ramp: float = 0.75
+    ramp: float = 0.5
     interval: int = 10
     score: Score = Score.FISHER
-    distillation: float = 0.5
+    distillation: float = 0.9
     quantized: float = 0.0
     weight_decay: float = 0.01
     seed: int = 0

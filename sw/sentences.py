@@ -23,11 +23,11 @@ _ABBREVIATION: Final = re.compile(
 )
 
 
-def read_sentences(text: str, *, words: tuple[int, int] = (6, 40)) -> list[str]:
+def read_sentences(text: str, *, words: tuple[int, int] = (6, 40), unknown: str | None = None) -> list[str]:
     """Return the distinct sentences of ``text`` in order, as people write them.
 
-    Every line is a paragraph. Headings (``= Title =``) and sentences with ``<unk>`` are left out;
-    tokens that WikiText sets apart are joined again. A paragraph without a mark at its end counts as
+    Every line is a paragraph. Headings (``= Title =``) are left out; tokens that WikiText sets apart are
+    joined again. A paragraph without a mark at its end counts as
     a sentence.
 
     Parameters
@@ -35,6 +35,8 @@ def read_sentences(text: str, *, words: tuple[int, int] = (6, 40)) -> list[str]:
     text : str
     words : (int, int)
         Fewest and most words of a sentence, both allowed.
+    unknown : str, optional
+        Stands for ``<unk>``; sentences with that are left out otherwise.
 
     Raises
     ------
@@ -51,8 +53,9 @@ def read_sentences(text: str, *, words: tuple[int, int] = (6, 40)) -> list[str]:
         tokens = line.split()
         if tokens and not _HEADING.fullmatch(" ".join(tokens)):
             for sentence in _split(tokens):
-                if _UNKNOWN not in sentence and fewest <= len(sentence.split()) <= most:
-                    found[sentence] = None
+                known = sentence if unknown is None else sentence.replace(_UNKNOWN, unknown)
+                if _UNKNOWN not in known and fewest <= len(known.split()) <= most:
+                    found[known] = None
     return list(found)
 
 

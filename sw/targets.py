@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from spec.errors import ConfigError
 from sw.models import FAMILIES, Family
@@ -78,8 +79,10 @@ class Target:
         Raises
         ------
         ConfigError
-            If the shape differs.
+            If the shape differs, or a module computes its weight from another parameter.
         """
+        if any(parametrize.is_parametrized(module, "weight") for module in self.modules):
+            raise ConfigError(f"the weight of {self.name} is parametrized; remove its parametrization first")
         if matrix.shape != (self.rows, self.cols):
             raise ConfigError(
                 f"matrix {self.name} must be {self.rows} x {self.cols}, not {tuple(matrix.shape)}; "

@@ -1,16 +1,35 @@
-"""Text as token ids: split into what is trained on and what is held out."""
+"""Text from files, and as token ids: split into what is trained on and what is held out."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from spec.errors import ConfigError
+from spec.errors import ConfigError, FormatError
 
-__all__ = ["encode_text", "split_text"]
+__all__ = ["encode_text", "read_text", "split_text"]
 
 _CHUNK: Final = 1 << 16
 """Characters encoded at once: tokenizers slow down on one long text."""
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    FormatError
+        If it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path.name} must be UTF-8, and byte {error.start} is not; convert it") from None
 
 
 def encode_text(text: str, tokenizer: Any) -> torch.Tensor:

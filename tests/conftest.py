@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from codesign.cli import main
 from codesign.files import write_arrays
 from tests.command_runs import Run, SmallModel
+
+# Tests run side by side, and small products lose most of their time to waiting threads.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

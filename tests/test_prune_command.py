@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from codesign.files import read_arrays
+from codesign.files import read_arrays, write_arrays
 from tests.command_runs import Run, is_one_sentence
 from tests.test_evaluate import folder
 
@@ -58,7 +58,7 @@ def test_heads_are_pruned_from_a_model_folder(folder: Path, tmp_path: Path, run:
 def test_one_threshold_gives_matrices_what_they_earn(tmp_path: Path, run: Run) -> None:
     rng = np.random.default_rng(0)
     weights = {"weak": rng.normal(size=(32, 16)), "strong": 3 * rng.normal(size=(32, 16))}
-    np.savez(tmp_path / "w.npz", **{name: one.astype(np.float32) for name, one in weights.items()})
+    write_arrays(tmp_path / "w.npz", {name: one.astype(np.float32) for name, one in weights.items()})
     counts = {}
     for allocation in ("matrix", "global"):
         call = ("prune", tmp_path / "w.npz", "-o", tmp_path / "p", "--arch", "tiny", "--metadata-bits", 4)
@@ -92,6 +92,14 @@ def test_calibration_follows_its_seed(folder: Path, tmp_path: Path, run: Run) ->
 
     first, second, other = ((tmp_path / name / "masks.npz").read_bytes() for name in "abc")
     assert first == second != other
+
+
+def test_masks_are_drawn_on_demand(tmp_path: Path, model: Path, run: Run) -> None:
+    assert run("prune", model, "-o", tmp_path / "p", "--method", "channel", "--pictures")[0] == 0
+
+    drawn = sorted(path.name for path in (tmp_path / "p").glob("*.png"))
+    assert drawn == ["mask-a.png", "mask-b.png"]
+    assert all((tmp_path / "p" / name).read_bytes().startswith(b"\x89PNG") for name in drawn)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Question answering: SQuAD's format, windows, labels and figures, and a tiny model that learns it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,6 @@ from transformers import BertForQuestionAnswering, BertModel
 from spec.errors import ConfigError, FormatError
 from sw.question_task import (
     Question,
-    QuestionBatch,
     QuestionTask,
     exact_match,
     load_question_task,
@@ -29,15 +27,6 @@ PLACES = ["rome", "oslo", "lima", "cairo", "paris", "quito", "delhi", "tokyo", "
 PEOPLE = ["ann", "bob", "cid", "dot", "eva", "fay", "gus", "hal", "ida", "jon"]
 WORDS = [*PLACES, *PEOPLE, "where", "who", "does", "live", "lives", "lived", "in", "the", "of", "old", "town"]
 WORDS += ["sunny", ".", "?"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tests run side by side, and tiny products lose most of their time to waiting threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def tiny_model() -> nn.Module:
@@ -215,6 +204,14 @@ def test_labels_mark_the_answer_in_the_window_that_has_it(tmp_path: Path) -> Non
     assert batch.attention[shortest].tolist() == [1] * 14 + [0]
 
 
+def test_an_answer_that_no_window_holds_whole_is_nowhere(tmp_path: Path) -> None:
+    context = "Ann lives in the old town of Rome . Bob lives in sunny Oslo"
+    asked = questions(tmp_path, [article(context, "Where does Bob live?", "of Rome . Bob lives in")])
+    task = QuestionTask(tiny_tokenizer(WORDS), asked, asked, length=15, stride=3)
+
+    assert not task.batch(3, torch.Generator(), CPU).labels.any()
+
+
 def test_an_answer_inside_a_word_takes_the_whole_word(tmp_path: Path) -> None:
     asked = questions(tmp_path, [article("Ann lived in Rome.", "Where?", "om")])
 
@@ -263,7 +260,16 @@ def test_the_best_span_over_all_windows_is_the_answer(tmp_path: Path) -> None:
     assert figures == {"f1": 100, "exact": 100}
 
 
-def test_figures_are_means_over_the_judged_questions(tmp_path: Path) -> None:
+def test_an_answer_ends_where_it_starts_or_later(tmp_path: Path) -> None:
+    asked = questions(tmp_path, [article("Bob lives in Oslo", "Who?", "Bob lives")])
+    # The best start comes after the best end; `Bob lives` scores 4, `Oslo` 3.5.
+    model = Scripted({"oslo": 3.0, "bob": 1.0}, {"lives": 3.0, "oslo": 0.5})
+
+    assert QuestionTask(tiny_tokenizer(WORDS), asked, asked).measure(model)["exact"] == 100
+
+
+def test_figures_are_means_over_the_judged_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sw.question_task._CHUNK", 3)
     paragraphs = [
         article("Ann lives in Rome.", "Where?", "Rome"),
         article("Bob lives in Oslo.", "Where?", "lives in Oslo"),
@@ -360,13 +366,17 @@ def test_empty_splits_and_slow_tokenizers_are_refused(tmp_path: Path) -> None:
         QuestionTask(SimpleNamespace(is_fast=False), asked, asked)
 
 
-def test_batches_without_segments_pass_none() -> None:
-    tokenizer = tiny_tokenizer(WORDS)
-    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+def test_segments_reach_the_model_where_the_tokenizer_has_them() -> None:
+    plain = tiny_tokenizer(WORDS)
+    plain.model_input_names = ["input_ids", "attention_mask"]
     asked = [Question("Ann lives in Rome.", "Where?", ("Rome",), 13)]
-    task = QuestionTask(tokenizer, asked, asked)
+    model = tiny_model()
+    logits = []
+    for tokenizer in (plain, tiny_tokenizer(WORDS)):
+        task = QuestionTask(tokenizer, asked, asked)
+        batch = task.batch(1, torch.Generator(), CPU)
+        assert (batch.types is None) == (tokenizer is plain)
+        logits.append(task.outputs(model, batch))
 
-    batch: QuestionBatch = task.batch(1, torch.Generator(), CPU)
-
-    assert batch.types is None
-    assert task.outputs(tiny_model(), batch).shape == (1, batch.ids.shape[1], 2)
+    assert logits[0].shape == logits[1].shape == (1, 11, 2)
+    assert not torch.allclose(logits[0], logits[1])

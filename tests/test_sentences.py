@@ -102,3 +102,10 @@ def test_no_letter_and_no_mark_is_lost(marks: list[str]) -> None:
 def test_bounds_that_hold_nothing_are_refused(words: tuple[int, int]) -> None:
     with pytest.raises(ConfigError, match=f"not go from {words[0]} to {words[1]}"):
         read_sentences("One two three.", words=words)
+
+
+def test_unknown_words_may_be_named() -> None:
+    text = "A small <unk> sat down on the mat . The second sentence has no such word at all ."
+
+    assert len(read_sentences(text)) == 1
+    assert read_sentences(text, unknown="[UNK]")[0] == "A small [UNK] sat down on the mat."

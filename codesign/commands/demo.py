@@ -178,18 +178,12 @@ def _draw(
     """Draw every picture; return the file names."""
     from codesign.cycles import timeline
     from codesign.pictures import MaskPicture, save_lengths, save_mask, save_timeline
-    from sw.baselines import fine_grained_mask
 
     names: list[str] = ["lengths.png"]
     save_lengths({name: its.lengths for name, its in pruned.items()}, folder / names[0])
     with progress("drawing", 2 * len(packed.layers), "pictures") as advance:
         for layer, report in zip(packed.layers, done.reports, strict=True):
-            its = pruned[layer.name]
-            fine = fine_grained_mask(matrices[layer.name].abs().numpy(), kept=its.kept)
-            strengths = {statistic.value: strength for statistic, strength in its.strengths.items()}
-            picture = MaskPicture(
-                layer.name, fine, its.mask, its.direction, its.order, strengths, its.retained
-            )
+            picture = MaskPicture.of(layer.name, matrices[layer.name].abs().numpy(), pruned[layer.name])
             names.append(f"mask-{layer.name}.png")
             save_mask(picture, folder / names[-1])
             advance(1)

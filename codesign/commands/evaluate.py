@@ -34,7 +34,11 @@ def evaluate(
     task: Annotated[str, typer.Option("--task", help="auto, language, embedding or question.")] = "auto",
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="NAME[:PARAMETER]", help="Repeat to compare; see the manual."),
+        typer.Option(
+            "--method",
+            metavar="NAME[:PARAMETER]",
+            help="Repeat to compare: dense, mixed-vector:1, vector:4 ...",
+        ),
     ] = None,
     sparsity: Annotated[
         list[float] | None, typer.Option("--sparsity", help="Repeat to compare; 0.6, 0.7, 0.8.")
@@ -59,8 +63,8 @@ def evaluate(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 1000,
     size: Annotated[int, typer.Option("--size", min=1, help="Samples per step.")] = 16,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest.")] = 4e-3,
-    ramp: Annotated[float, typer.Option("--ramp", help="Share of steps until all is pruned.")] = 0.75,
-    distillation: Annotated[float, typer.Option("--distillation", help="Weight of the teacher.")] = 0.5,
+    ramp: Annotated[float, typer.Option("--ramp", help="Share of steps until all is pruned.")] = 0.5,
+    distillation: Annotated[float, typer.Option("--distillation", help="Weight of the teacher.")] = 0.9,
     quantized: Annotated[float, typer.Option("--quantized", help="Share of steps with int8 numbers.")] = 0.2,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of every method.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,

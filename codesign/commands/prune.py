@@ -70,6 +70,9 @@ def prune(
     grouping: Annotated[
         bool, typer.Option("--grouping/--no-grouping", help="Reorder for longer vectors.")
     ] = True,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Draw every mask beside its direction strength.")
+    ] = False,
     seed: Seed = 0,
     as_json: JsonFlag = False,
 ) -> int:
@@ -115,6 +118,12 @@ def prune(
         facts = [layer_facts(name, its) for name, its in pruned.items()]
         manifest = _manifest(model, options, chosen, sparsity, seed)
         save_pruned(folder, layers, facts, manifest)
+        if pictures:
+            from codesign.pictures import MaskPicture, save_mask
+
+            for name, its in pruned.items():
+                picture = folder / f"mask-{name.replace('/', '_')}.png"
+                save_mask(MaskPicture.of(name, scores[name], its), picture)
     _note_budgets(facts, options)
     if as_json:
         print_json({"output": str(output), **manifest, "layers": facts})

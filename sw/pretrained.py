@@ -1,0 +1,66 @@
+"""Models of transformers: loaded, or refused in one sentence, and switched to evaluation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from spec.errors import ConfigError
+
+__all__ = ["evaluating", "load_pretrained"]
+
+
+def load_pretrained(source: str | Path, kind: Any) -> tuple[nn.Module, Any]:
+    """Return a model, float32 and in evaluation mode, and its tokenizer.
+
+    Parameters
+    ----------
+    source : str or Path
+        A Hugging Face folder, of which nothing is downloaded, or a name on the hub.
+    kind : class of transformers
+        ``AutoModel`` or one for a task.
+
+    Raises
+    ------
+    ConfigError
+        If transformers cannot run it, or weights other than the pooler's are missing.
+    """
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    name = Path(source).name
+    local = Path(source).is_dir()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(source), local_files_only=local)
+        model, info = kind.from_pretrained(
+            str(source), local_files_only=local, dtype=torch.float32, output_loading_info=True
+        )
+    # Damaged folders fail in whatever the reader meets first: JSON, safetensors, pickle or shape errors.
+    except Exception as error:
+        reason = str(error).split("\n")[0][:120]
+        raise ConfigError(f"{name} is not a model that transformers can run ({reason})") from None
+    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise ConfigError(
+            f"{name} lacks {len(missing)} weights of its model, {missing[0]} first; train it first"
+        )
+    module: nn.Module = model.eval()
+    return module, tokenizer
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch ``model`` to evaluation without gradients; every module's training flag comes back."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        # Not `inference_mode`: what a model caches in it would be unfit for training.
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in flags:
+            module.training = training
