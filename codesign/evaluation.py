@@ -2,10 +2,14 @@
 
 import copy
 import json
+import math
 import multiprocessing
 import os
+import signal
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +20,14 @@ from torch import nn
 
 from codesign.subjects import Subject, load_subject
 from codesign.trials import Trial, run_trial
+from spec.errors import ConfigError
 from sw.task import Task
 
 __all__ = ["evaluate_trials", "subject_facts", "summarize"]
 
 _POLL_SECONDS: Final = 0.5
+_WAY_OUT: Final = "lower `--learning-rate`, `--size` or `--sparsity`"
+_MODEL_FILES: Final = (".safetensors", ".bin", ".json", ".txt")
 
 _counter: Any = None
 """Steps done in all worker processes; set in each of them."""
@@ -129,13 +136,19 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"mean": mean, "std": variance**0.5, "min": min(values), "max": max(values)}
 
 
-def _identity(path: Path) -> Any:
-    """Name and CRC of a file, or of a model folder's weights and config."""
-    import zlib
+def _name(trial: Trial) -> str:
+    return f"trial {trial.label} at {trial.sparsity:g}, seed {trial.recipe.training.seed},"
 
+
+def _first_line(error: BaseException) -> str:
+    return str(error).split("\n")[0][:120].rstrip(".")
+
+
+def _identity(path: Path) -> Any:
+    """Name and CRC of a file, or of all weights, configs and vocabularies of a model folder."""
     if path.is_dir():
-        names = ("config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json")
-        return {name: _identity(path / name) for name in names if (path / name).is_file()}
+        files = sorted(one for one in path.iterdir() if one.suffix in _MODEL_FILES and one.is_file())
+        return {one.name: _identity(one) for one in files}
     return f"{path.name} {zlib.crc32(path.read_bytes()):08x}" if path.is_file() else path.name
 
 
@@ -155,12 +168,17 @@ def _run_one(
     """Run one trial and keep its result."""
     model, task = _loaded(subject)
     model = copy.deepcopy(model)
-    result = run_trial(
-        trial, model, task, device=device, checkpoint=place.with_suffix(".pt"), progress=progress
-    )
+    checkpoint = place.with_suffix(".pt")
+    try:
+        result = run_trial(trial, model, task, device=device, checkpoint=checkpoint, progress=progress)
+    # A model without finite numbers fails in whatever meets them first.
+    except (ArithmeticError, RuntimeError) as error:
+        raise ConfigError(f"{_name(trial)} broke down: {_first_line(error)}; {_WAY_OUT}") from None
+    if not all(math.isfinite(value) for kind in ("float", "integer") for value in result[kind].values()):
+        raise ConfigError(f"{_name(trial)} gives figures that are not finite; {_WAY_OUT}")
     result["options"] = json.loads(json.dumps(asdict(trial.recipe.training), default=lambda one: one.value))
     result["recovery"] = trial.recipe.recovery.value
-    part = place.with_name(f".part-{os.getpid()}-{place.name}")
+    part = place.with_name(f".part-{place.name}")
     part.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     os.replace(part, place)
     return result
@@ -189,6 +207,8 @@ def _run_in_parallel(
             steps = counter.value
             progress(steps - seen)
             seen = steps
+    except BrokenProcessPool:
+        raise ConfigError("a process was killed, perhaps for memory; lower `--jobs` or `--size`") from None
     except BaseException:
         # Ctrl-C, or a trial that failed: checkpoints and results stay, the other processes end now.
         for process in list((pool._processes or {}).values()):
@@ -201,6 +221,8 @@ def _run_in_parallel(
 def _start_worker(counter: Any) -> None:
     global _counter
     _counter = counter
+    # Ctrl-C reaches every process; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
 
 

@@ -1,26 +1,27 @@
 """Pruning patterns as the command line writes them."""
 
 import json
+from enum import Enum
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeVar
 
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
 from sw.direction import Statistic
-from sw.mask_search import Allocation
-from sw.pattern import Method, Pattern, parse_method
-from sw.scores import Score
+from sw.pattern import METADATA_BITS, Method, Pattern, parse_method
 
 __all__ = [
     "DEFAULT_ARCH",
-    "parse_allocation",
+    "n_m_of",
+    "parse_choice",
     "parse_direction",
     "parse_n_m",
     "parse_pattern",
-    "parse_score",
     "pattern_arch",
 ]
+
+Choice = TypeVar("Choice", bound=Enum)
 
 DEFAULT_ARCH: Final = "ulx3s"
 _LARGEST_M: Final = 16
@@ -41,8 +42,8 @@ def pattern_arch(arch: str | None, lanes: int | None, segment: int | None) -> Ar
 def parse_pattern(text: str, arch: ArchConfig, sparsity: float) -> Pattern:
     """Return the pattern that ``NAME[:PARAMETER]`` describes.
 
-    ``mixed-vector:BITS`` (metadata budget), ``vector:N``, ``block:N``, ``n-m:N:M``; the others take no
-    parameter. ``n-m`` alone keeps the N of M that ``sparsity`` asks for.
+    ``mixed-vector:BITS`` (metadata budget, 0.6 by default), ``vector:N`` and ``block:N`` (L by default),
+    ``n-m:N:M``; the others take no parameter. ``n-m`` alone keeps the N of M that ``sparsity`` asks for.
 
     Raises
     ------
@@ -53,11 +54,12 @@ def parse_pattern(text: str, arch: ArchConfig, sparsity: float) -> Pattern:
     method = parse_method(name)
     if method is Method.N_M:
         return Pattern(arch, method, n_m=parse_n_m(parameter) if parameter else n_m_of(sparsity))
+    if method is Method.MIXED_VECTOR:
+        bits = _number(text, parameter) if parameter else METADATA_BITS
+        return Pattern(arch, method, metadata_bits=bits)
     if not parameter:
-        return Pattern(arch, method)
+        return Pattern(arch, method, length=arch.lanes if method.sized else None)
     match method:
-        case Method.MIXED_VECTOR:
-            return Pattern(arch, method, metadata_bits=_number(text, parameter))
         case Method.VECTOR | Method.BLOCK:
             if not parameter.isdecimal():
                 raise ConfigError(f"method {text} must end in a length such as 4, not {parameter}")
@@ -70,32 +72,29 @@ def parse_n_m(text: str) -> tuple[int, int]:
     """Return N and M of ``N:M``."""
     n, colon, m = text.partition(":")
     if not (colon and n.isdecimal() and m.isdecimal()):
-        raise ConfigError(f"`--n-m` must be two numbers such as 2:4, not {text}")
+        raise ConfigError(f"N and M must be two numbers such as 2:4, not {text}")
     return int(n), int(m)
 
 
 def n_m_of(sparsity: float) -> tuple[int, int]:
     """Return the N of M, M at most 16, closest to a density of 1 - ``sparsity``."""
     density = (1 - Fraction(str(sparsity))).limit_denominator(_LARGEST_M)
-    return max(density.numerator, 1), density.denominator
+    return (1, _LARGEST_M) if density.numerator == 0 else (density.numerator, density.denominator)
 
 
-def parse_score(name: str) -> Score:
-    """Return the score called ``name``."""
-    try:
-        return Score(name)
-    except ValueError:
-        known = ", ".join(score.value for score in Score)
-        raise ConfigError(f"`--score` must be one of {known}, not {name}") from None
+def parse_choice(kind: type[Choice], option: str, name: str) -> Choice:
+    """Return the member of an enumeration that ``option`` calls ``name``.
 
-
-def parse_allocation(name: str) -> Allocation:
-    """Return the allocation called ``name``."""
-    try:
-        return Allocation(name)
-    except ValueError:
-        known = ", ".join(allocation.value for allocation in Allocation)
-        raise ConfigError(f"`--allocation` must be one of {known}, not {name}") from None
+    Raises
+    ------
+    ConfigError
+        If there is none; names those there are.
+    """
+    for choice in kind:
+        if choice.value == name:
+            return choice
+    known = ", ".join(str(choice.value) for choice in kind)
+    raise ConfigError(f"`{option}` must be one of {known}, not {name}")
 
 
 def parse_direction(name: str) -> Direction | Statistic | None:

@@ -1,12 +1,14 @@
 """Tables of what pruned models still do."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.table import Table
 
 __all__ = ["gap_text", "quality_table"]
+
+_SAME_DENSITY: Final = 0.01
 
 
 def quality_table(summary: Sequence[Mapping[str, Any]]) -> Table:
@@ -38,9 +40,11 @@ def quality_table(summary: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def gap_text(line: Mapping[str, Any], summary: Sequence[Mapping[str, Any]]) -> str:
-    """Return how far the mean quality is from fine-grained pruning at the same sparsity, in percent."""
+    """Return how far the mean quality is from fine-grained pruning at the same density, in percent."""
     for other in summary:
-        if other["method"] == "fine-grained" and other["sparsity"] == line["sparsity"]:
+        if other["method"] != "fine-grained" or other["sparsity"] != line["sparsity"]:
+            continue
+        if abs(line["density"] / other["density"] - 1) <= _SAME_DENSITY:
             quality = line["quality"]
             ratio = line["float"][quality]["mean"] / other["float"][quality]["mean"] - 1
             return f"{100 * ratio:+.1f} %"

@@ -12,7 +12,7 @@ from torch import nn
 from spec.errors import ConfigError, FormatError
 from sw.task import Task
 
-__all__ = ["Subject", "TaskKind", "choose_device", "load_subject", "parse_task"]
+__all__ = ["Subject", "TaskKind", "choose_device", "load_subject"]
 
 
 class TaskKind(Enum):
@@ -26,17 +26,6 @@ class TaskKind(Enum):
     """F1 of extractive question answering on SQuAD files."""
 
 
-def parse_task(name: str) -> TaskKind | None:
-    """Return the task called ``name``; None for ``auto``, which the model decides."""
-    if name == "auto":
-        return None
-    try:
-        return TaskKind(name)
-    except ValueError:
-        known = ", ".join(["auto", *(kind.value for kind in TaskKind)])
-        raise ConfigError(f"`--task` must be one of {known}, not {name}") from None
-
-
 @dataclass(frozen=True)
 class Subject:
     """Where a model and its data are.
@@ -48,7 +37,7 @@ class Subject:
     train : Path
         Text or SQuAD file to train and calibrate on.
     test : Path, optional
-        Held-out file; without it the last tenth of a ``train`` text is held out.
+        Held-out file; without it the last tenth of ``train`` is held out.
     kind : TaskKind, optional
         By the model's architecture if None.
     block : int, optional
@@ -83,8 +72,6 @@ def load_subject(subject: Subject) -> tuple[nn.Module, Task[Any]]:
         case TaskKind.EMBEDDING:
             from sw.embedding_task import load_embedding_task
 
-            if subject.test is None:
-                raise ConfigError("sentence embeddings need `--test` beside `--train`; give a second text")
             return load_embedding_task(
                 subject.model,
                 subject.train,
@@ -95,8 +82,6 @@ def load_subject(subject: Subject) -> tuple[nn.Module, Task[Any]]:
         case TaskKind.QUESTION:
             from sw.question_task import load_question_task
 
-            if subject.test is None:
-                raise ConfigError("question answering needs `--test` beside `--train`; give a second file")
             return load_question_task(
                 subject.model,
                 subject.train,

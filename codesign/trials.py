@@ -15,10 +15,12 @@ from torch import nn
 from codesign.cycles import layer_cycles
 from codesign.pruned import kept_count, layer_facts
 from spec.arch import ArchConfig
+from spec.errors import ConfigError
 from sw.pack import pack
 from sw.pattern import Method, Pattern
 from sw.recovery import Recovery
-from sw.sparse_model import Recipe, SparseModel, sparsify
+from sw.scores import Score
+from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
 from sw.targets import find_targets
 from sw.task import Task
 from sw.unpack import unpack
@@ -26,7 +28,8 @@ from sw.unpack import unpack
 __all__ = ["DENSE", "Trial", "method_arch", "run_trial"]
 
 DENSE: Final = "dense"
-_VERSION: Final = 1
+_MOST_CLUSTERS: Final = 64
+_VERSION: Final = 2
 """Of what a trial computes; a new one makes cached trials run again."""
 
 
@@ -48,7 +51,7 @@ class Trial:
     arch : ArchConfig
         That the dense model is packed for; a pattern has its own.
     trained : bool
-        Whether the dense model is trained as long as the sparse ones, without a teacher.
+        Whether the dense model is trained as long as the sparse ones, with itself as it was for a teacher.
     """
 
     pattern: Pattern | None
@@ -95,8 +98,14 @@ def method_arch(method: Method, arch: ArchConfig) -> ArchConfig:
     """
     if method not in (Method.FINE_GRAINED, Method.N_M) or arch.lanes == 1:
         return arch
+    clusters = arch.clusters * arch.lanes
+    if clusters > _MOST_CLUSTERS:
+        raise ConfigError(
+            f"method {method.value} is compared on as many PEs with one lane, {clusters} clusters, more than "
+            f"{_MOST_CLUSTERS}; give a smaller `--arch`"
+        )
     return ArchConfig(
-        clusters=min(arch.clusters * arch.lanes, 64),
+        clusters=clusters,
         lanes=1,
         tokens=arch.tokens,
         weight_width=arch.weight_width,
@@ -182,7 +191,7 @@ def _sparse_model(
         recipe = replace(trial.recipe, prune=prune)
     else:
         if trial.steps:
-            options = replace(trial.recipe.training, distillation=0.0, quantized=0.0)
+            options = replace(trial.recipe.training, score=Score.MAGNITUDE)
             Recovery(model, find_targets(model), task, None, 0, options, device=device).run(
                 checkpoint=checkpoint, progress=progress
             )
@@ -192,9 +201,6 @@ def _sparse_model(
 
 
 def _all_kept(trial: Trial, model: nn.Module) -> tuple[int, Recipe]:
-    from sw.scores import Score
-    from sw.sparse_model import RecoveryMethod
-
     weights = sum(its.rows * its.cols for its in find_targets(model).values())
     prune = replace(trial.recipe.prune, pattern=Pattern(trial.arch, Method.FINE_GRAINED))
     training = replace(trial.recipe.training, score=Score.MAGNITUDE)

@@ -102,8 +102,9 @@ def run(
     for option in ("steps", "arch", "judge"):
         if getattr(arguments, option) is not None:
             call += [f"--{option}", str(getattr(arguments, option))]
-    if mixvec(call):
-        raise SystemExit(2)
+    status = mixvec(call)
+    if status:
+        raise SystemExit(status)
     results: list[dict[str, Any]] = json.loads((folder / "evaluation.json").read_text())["results"]
     for result in results:
         result["method"] = step.label or result["method"]

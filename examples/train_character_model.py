@@ -2,8 +2,8 @@
 
     python examples/train_character_model.py TEXT -o FOLDER --seed 0
 
-TEXT is split 90 to 10, as nanoGPT does; only the first part is read here. FOLDER is a Hugging Face folder
-(config, weights in half precision, tokenizer) that `mixvec evaluate FOLDER --train TEXT` takes.
+TEXT is split 90 to 10, as nanoGPT does; the model is trained on the first part. FOLDER is a Hugging Face
+folder (config, weights in half precision, tokenizer) that `mixvec evaluate FOLDER --train TEXT` takes.
 """
 
 import argparse

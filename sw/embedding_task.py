@@ -73,6 +73,8 @@ class EmbeddingTask(Task[SentenceBatch]):
 
     quality = "cosine"
     rising = True
+    # Where student and teacher agree, their distance has no gradient.
+    probes = True
 
     def __init__(
         self,
@@ -193,7 +195,7 @@ def _pooled(outputs: torch.Tensor) -> torch.Tensor:
 def load_embedding_task(
     model_source: str | Path,
     train: Path,
-    test: Path,
+    test: Path | None,
     *,
     length: int = 48,
     judge: int = 1000,
@@ -205,8 +207,10 @@ def load_embedding_task(
     ----------
     model_source : str or Path
         ``minilm`` or a Hugging Face folder with its tokenizer.
-    train, test : Path
-        UTF-8 texts for ``read_sentences``; ``<unk>`` becomes the tokenizer's unknown token in the first, and
+    train : Path
+    test : Path, optional
+        UTF-8 texts for ``read_sentences``; the last tenth of the sentences of ``train`` if there is no
+        ``test``. ``<unk>`` becomes the tokenizer's unknown token in the first, and
         leaves a sentence out in the second.
     length, judge, hidden_weight
         As of ``EmbeddingTask``.
@@ -220,7 +224,7 @@ def load_embedding_task(
     """
     from transformers import AutoModel  # other commands run without its slow import
 
-    texts = [read_text(path) for path in (train, test)]
+    texts = [read_text(path) for path in (train, test) if path is not None]
     source = model_folder() if str(model_source) == "minilm" else Path(model_source)
     if not source.is_dir():
         raise ConfigError(
@@ -228,8 +232,13 @@ def load_embedding_task(
         )
     model, tokenizer = load_pretrained(source, AutoModel)
     # The dense model reads a sentence with unknown words too; judging is left to those that people wrote.
-    own, judged = read_sentences(texts[0], unknown=tokenizer.unk_token), read_sentences(texts[1])
-    for path, sentences in ((train, own), (test, judged)):
+    own = read_sentences(texts[0], unknown=tokenizer.unk_token)
+    if test is None:
+        cut = len(own) * 9 // 10
+        own, judged = own[:cut], own[cut:]
+    else:
+        judged = read_sentences(texts[1])
+    for path, sentences in ((train, own), (test or train, judged)):
         if not sentences:
             raise ConfigError(f"{path.name} has no sentence of 6 to 40 words; give running text")
     task = EmbeddingTask(

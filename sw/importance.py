@@ -13,7 +13,7 @@ from sw.masked_weight import MaskedModel
 from sw.scores import Score, score_weights
 from sw.statistics import LayerStatistics
 
-__all__ = ["Importance"]
+__all__ = ["Importance", "check_statistics"]
 
 _MEMORY: Final = 0.98
 """Share of the running mean of squared gradients that stays from step to step: about 50 steps."""
@@ -26,7 +26,8 @@ _SOFT_PENALTY: Final = 1e-4
 class Importance:
     """Scores of a model's weights that follow its training.
 
-    The weights are those of now; pruned ones are 0 and stay pruned. Squared gradients are a running mean,
+    The weights are those of now. A pruned one was set to 0; until the next mask only the optimizer's
+    momentum moves it, so what was pruned by a hair may come back. Squared gradients are a running mean,
     Hessians are those of the calibration. ``MOVEMENT`` sums -w·∂loss/∂w over the steps, times the
     learning rate; ``SOFT_MOVEMENT`` learns one score per weight with Adam, under a penalty on its sigmoid
     (both arXiv:2005.07683). These two need gradients that pass straight through the mask.
@@ -50,12 +51,19 @@ class Importance:
         masked: MaskedModel,
         statistics: Mapping[str, LayerStatistics] | None = None,
     ) -> None:
-        if score.needs_hessian and statistics is None:
-            raise ConfigError(f"score {score.value} needs calibration statistics; give them or use fisher")
+        check_statistics(score, statistics)
         self.score, self._masked, self._statistics = score, masked, dict(statistics or {})
         self._sums: dict[str, torch.Tensor] = {}
         self._moments: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self._steps = 0
+
+    def renew(self, statistics: Mapping[str, LayerStatistics]) -> None:
+        """Take squared gradients from calibration instead of :meth:`update`, half of them new each time."""
+        for name, its in statistics.items():
+            if its.gradient_square is not None:
+                new = its.gradient_square
+                old = self._sums.get(name)
+                self._sums[name] = new if old is None else (old + new.to(old.device)) / 2
 
     def update(self, learning_rate: float) -> None:
         """Take in the gradients of the last backward pass, before the optimizer's step."""
@@ -116,3 +124,15 @@ class Importance:
         mean = first / (1 - 0.9**self._steps)
         deviation = (second / (1 - 0.999**self._steps)).sqrt_().add_(1e-12)
         score.addcdiv_(mean, deviation, value=-_SOFT_RATE)
+
+
+def check_statistics(score: Score, statistics: Mapping[str, LayerStatistics] | None) -> None:
+    """Refuse a score that needs calibration without it.
+
+    Raises
+    ------
+    ConfigError
+        If ``statistics`` are missing.
+    """
+    if score.needs_hessian and statistics is None:
+        raise ConfigError(f"score {score.value} needs calibration statistics; give them or use fisher")

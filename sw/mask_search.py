@@ -206,14 +206,15 @@ class MaskSearch:
         assert units is not None
         covered = int(units.sizes.sum())
         kept = max(kept - (self.weights - covered), 0)
-        sums = units.sums(ordered)
+        # By weight, or large units would beat better small ones.
+        strengths = units.sums(ordered) / units.sizes
         if self.allocation is Allocation.GLOBAL:
-            return units.masks(strongest(sums, units.sizes, kept))
+            return units.masks(strongest(strengths, units.sizes, kept))
         totals = np.bincount(units.pools, weights=units.sizes).astype(np.int64)
-        chosen = np.zeros(len(sums), np.bool_)
+        chosen = np.zeros(len(strengths), np.bool_)
         for pool, share in enumerate(_share(kept, totals)):
             its = units.pools == pool
-            chosen[its] = strongest(sums[its], units.sizes[its], int(share))
+            chosen[its] = strongest(strengths[its], units.sizes[its], int(share))
         return units.masks(chosen)
 
     def _shares(self, kept: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from spec.errors import ConfigError
 
-__all__ = ["evaluating", "load_pretrained"]
+__all__ = ["evaluating", "flags_kept", "load_pretrained"]
 
 
 def load_pretrained(source: str | Path, kind: Any) -> tuple[nn.Module, Any]:
@@ -55,12 +55,18 @@ def load_pretrained(source: str | Path, kind: Any) -> tuple[nn.Module, Any]:
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Switch ``model`` to evaluation without gradients; every module's training flag comes back."""
+    # Not `inference_mode`: what a model caches in it would be unfit for training.
+    with flags_kept(model), torch.no_grad():
+        model.eval()
+        yield
+
+
+@contextmanager
+def flags_kept(model: nn.Module) -> Iterator[None]:
+    """Give every module its training flag back at the end."""
     flags = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
-        # Not `inference_mode`: what a model caches in it would be unfit for training.
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module, training in flags:
             module.training = training

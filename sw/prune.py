@@ -126,7 +126,7 @@ def prune_matrix(
         directions = [strengths[direction or Statistic.NEIGHBOUR][0]]
     kinds = [[(along, _original_order(scores, along)) for along in directions]]
     if grouping and pattern.method.grouped:
-        grouped = partial(group_order, scores, kept=kept, arch=pattern.arch)
+        grouped = partial(group_order, scores, kept=kept, arch=_grouping_arch(pattern))
         kinds.append([(along, grouped(direction=along)) for along in directions])
     finals = []
     for choices in kinds:
@@ -206,6 +206,14 @@ def _masker(rows: int, cols: int, kept: int, pattern: Pattern) -> _Masker:
         return search.masks({its.name: score}, kept)[its.name]
 
     return mask
+
+
+def _grouping_arch(pattern: Pattern) -> ArchConfig:
+    """Return what the order is made for: groups of one vector, and sets of these, for fixed lengths."""
+    if pattern.method is not Method.VECTOR or pattern.size not in (1, 2, 4, 8, 16):
+        return pattern.arch
+    segment = max(pattern.arch.segment, pattern.size)
+    return ArchConfig(clusters=1, lanes=pattern.size, tokens=1, segment=segment)
 
 
 def _original_order(scores: NDArray[np.float32], direction: Direction) -> NDArray[np.int64]:

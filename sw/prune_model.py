@@ -1,6 +1,5 @@
 """All matrices of a model in, their masks out."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -83,7 +82,7 @@ def prune_model(
     options: PruneOptions,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, PrunedMatrix]:
-    """Prune all matrices, as many at a time as there are processors.
+    """Prune all matrices, as many at a time as PyTorch has threads.
 
     Parameters
     ----------
@@ -118,7 +117,8 @@ def prune_model(
         )
 
     pruned = {}
-    with _single_threaded(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    workers = torch.get_num_threads()
+    with _single_threaded(), ThreadPoolExecutor(workers) as pool:
         for its, one in zip(shapes, pool.map(prune_one, shapes, shares(kept, shapes)), strict=True):
             pruned[its.name] = one
             if progress is not None:

@@ -212,7 +212,7 @@ class QuestionTask(Task[QuestionBatch]):
 def load_question_task(
     model_source: str | Path,
     train: Path,
-    test: Path,
+    test: Path | None,
     *,
     length: int = 384,
     stride: int = 128,
@@ -224,8 +224,9 @@ def load_question_task(
     ----------
     model_source : str or Path
         A Hugging Face folder with its tokenizer, or a name on the hub.
-    train, test : Path
-        JSON files for ``read_questions``.
+    train : Path
+    test : Path, optional
+        JSON files for ``read_questions``; the last tenth of ``train`` if there is no ``test``.
     length, stride, judge
         As of ``QuestionTask``.
 
@@ -238,7 +239,10 @@ def load_question_task(
     """
     from transformers import AutoModelForQuestionAnswering  # other commands run without its slow import
 
-    questions = [read_questions(path) for path in (train, test)]
+    questions = [read_questions(path) for path in (train, test) if path is not None]
+    if test is None:
+        cut = len(questions[0]) * 9 // 10
+        questions = [questions[0][:cut], questions[0][cut:]]
     model, tokenizer = load_pretrained(model_source, AutoModelForQuestionAnswering)
     positions = getattr(model.config, "max_position_embeddings", length)
     if length > positions:

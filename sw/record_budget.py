@@ -33,9 +33,7 @@ class BudgetSearch(Protocol[_Choice]):
         ...
 
 
-def within_budget(
-    search: BudgetSearch[_Choice], metadata_bits: float | None, start: float | None = None
-) -> Met[_Choice]:
+def within_budget(search: BudgetSearch[_Choice], metadata_bits: float | None) -> Met[_Choice]:
     """Return the choice at the lowest price on records that meets the budget.
 
     Parameters
@@ -43,8 +41,6 @@ def within_budget(
     search : BudgetSearch
     metadata_bits : float, optional
         Most record bits per kept weight; None for no limit.
-    start : float, optional
-        A price that is thought to be near.
 
     Raises
     ------
@@ -57,7 +53,7 @@ def within_budget(
         groups, bits = search.choose(0.0)
         if metadata_bits is None or bits <= metadata_bits:
             return Met(0.0, groups, bits)
-        met = closest(search, metadata_bits, search.scale / 2 if start is None else start)
+        met = closest(search, metadata_bits, search.scale / 2)
     if met.value > metadata_bits:
         # Rounded up, so that what is named can be met.
         least = math.ceil(met.value * 1000) / 1000

@@ -3,8 +3,8 @@
 import copy
 import math
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spec.errors import ConfigError, FormatError
-from sw.importance import Importance
+from sw.importance import Importance, check_statistics
 from sw.mask_search import MaskChooser
 from sw.masked_weight import MaskedModel
+from sw.pretrained import flags_kept
 from sw.ramp import Ramp
+from sw.rounding import Rounding
 from sw.scores import Score
-from sw.statistics import LayerStatistics
+from sw.statistics import LayerStatistics, collect_statistics
 from sw.targets import Target
 from sw.task import Task
 
@@ -28,6 +30,10 @@ __all__ = ["Recovery", "RecoveryOptions"]
 
 _CLIP: Final = 1.0
 """Largest norm of a gradient."""
+_PROBES: Final = 2
+"""Batches of every calibration under way."""
+_PRIME: Final = 1_000_003
+"""Keeps the noise of different seeds apart."""
 _FINAL_RATE: Final = 0.02
 """Learning rate at the end, as a share of the highest."""
 
@@ -58,6 +64,9 @@ class RecoveryOptions:
     quantized : float
         Share of the steps, at the end, in which weights and inputs are rounded as the accelerator has them.
     weight_decay : float
+    dropout : bool
+        Let the model drop what its config says, from noise that depends on seed and step only. Without it
+        student and teacher differ by what was pruned alone.
     seed : int
         Of the batches.
 
@@ -78,6 +87,7 @@ class RecoveryOptions:
     distillation: float = 0.9
     quantized: float = 0.0
     weight_decay: float = 0.01
+    dropout: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -123,9 +133,8 @@ class Recovery:
     options : RecoveryOptions
     teacher : Module, optional
         The dense model; a copy of ``model`` as it is by default, if distillation needs one.
-    quantize : callable, optional
-        Called once at ``quantized_at`` with the masked model; makes it round, returns what undoes that
-        (see ``sw.rounding``).
+    rounding : Rounding, optional
+        Makes the model round from ``quantized_at`` on.
     statistics : mapping of str to LayerStatistics, optional
         See :class:`sw.importance.Importance`.
     device : torch.device
@@ -141,12 +150,13 @@ class Recovery:
         options: RecoveryOptions,
         *,
         teacher: nn.Module | None = None,
-        quantize: Callable[[MaskedModel], ExitStack] | None = None,
+        rounding: Rounding | None = None,
         statistics: Mapping[str, LayerStatistics] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self.options, self._task, self._choose = options, task, choose
-        self._device, self._quantize = torch.device(device), quantize
+        check_statistics(options.score, statistics)
+        self._device, self._rounding = torch.device(device), rounding
         if teacher is None and options.distillation > 0:
             teacher = copy.deepcopy(model)
         self._teacher = None if teacher is None else teacher.to(self._device).eval()
@@ -201,19 +211,17 @@ class Recovery:
             self._restore(checkpoint)
             if progress is not None:
                 progress(self._step)
-        model, options = self._masked.model, self.options
-        training = model.training
-        with self._masked, ExitStack() as rounding:
+        options, rounds = self.options, False
+        with flags_kept(self._masked.model), self._masked, ExitStack() as rounding:
             while self._step < options.steps:
-                if self._quantize is not None and self._step >= options.quantized_at:
-                    rounding.enter_context(self._quantize(self._masked))
-                    self._quantize = None
+                if self._rounding is not None and self._step >= options.quantized_at and not rounds:
+                    rounding.enter_context(self._rounding(self._masked))
+                    rounds = True
                 self._train_step()
                 if progress is not None:
                     progress(1)
                 if checkpoint is not None and self._step % every == 0 and self._step < options.steps:
                     self._save(checkpoint)
-        model.train(training)
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
         return self._masks
@@ -223,9 +231,10 @@ class Recovery:
         step, options, model = self._step, self.options, self._masked.model
         if self._choose is not None and self._mask_due(step):
             self._renew_masks(self._ramp.count(step))
-        model.train()
         batch = self._task.batch(options.size, self._generator, self._device)
-        outputs = self._task.outputs(model, batch)
+        model.train(options.dropout)
+        with self._noise(step):
+            outputs = self._task.outputs(model, batch)
         loss = torch.zeros((), device=self._device)
         if options.distillation < 1:
             loss = loss + (1 - options.distillation) * self._task.loss(outputs, batch)
@@ -236,7 +245,7 @@ class Recovery:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         rate = options.rate(step)
-        if self._choose is not None and step < options.pruned_at:
+        if self._choose is not None and step < options.pruned_at and not self._probing:
             self._importance.update(rate)
         nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
         for group in self._optimizer.param_groups:
@@ -245,6 +254,32 @@ class Recovery:
         self.losses.append(float(loss.detach()))
         self._step = step + 1
 
+    @property
+    def _probing(self) -> bool:
+        """Whether scores need gradients that training does not have."""
+        return self.options.score.needs_gradients and self._task.probes
+
+    def _probe(self) -> dict[str, LayerStatistics]:
+        """Calibrate anew on the model as it is."""
+        return collect_statistics(
+            self._masked.model,
+            self._masked.targets,
+            self._task,
+            batches=_PROBES,
+            size=self.options.size,
+            generator=torch.Generator().manual_seed(self.options.seed * _PRIME + self._step),
+            device=self._device,
+            gradients=True,
+            hessian=False,
+        )
+
+    @contextmanager
+    def _noise(self, step: int) -> Iterator[None]:
+        """Make what a step draws at random, such as dropout, depend on seed and step alone."""
+        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(self.options.seed * _PRIME + step)
+            yield
+
     def _mask_due(self, step: int) -> bool:
         if step == self.options.pruned_at:
             return True
@@ -252,6 +287,8 @@ class Recovery:
 
     def _renew_masks(self, kept: int) -> None:
         assert self._choose is not None
+        if self._probing:
+            self._importance.renew(self._probe())
         self._masks = dict(self._choose(self._importance.scores(), kept))
         self._masked.set_masks(
             {name: torch.from_numpy(mask).to(self._device) for name, mask in self._masks.items()}
@@ -261,7 +298,8 @@ class Recovery:
         """What a checkpoint must agree with."""
         options = asdict(self.options)
         options["score"] = self.options.score.value
-        return {"options": options, "kept": self._ramp.kept, "weights": self._ramp.weights}
+        matrices = [[name, its.rows, its.cols] for name, its in self._masked.targets.items()]
+        return {"options": options, "kept": self._ramp.kept, "matrices": matrices}
 
     def _save(self, path: Path) -> None:
         state = {
@@ -272,26 +310,30 @@ class Recovery:
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
             "importance": self._importance.state(),
+            "scales": {} if self._rounding is None else self._rounding.scales,
             "masks": None
             if self._masks is None
             else {name: torch.from_numpy(mask) for name, mask in self._masks.items()},
         }
-        part = path.with_name(f".part-{os.getpid()}-{path.name}")
+        part = path.with_name(f".part-{path.name}")
         torch.save(state, part)
         os.replace(part, path)
 
     def _restore(self, path: Path) -> None:
         try:
             state = torch.load(path, map_location=self._device, weights_only=True)
+            identity = state["identity"]
         # Damage shows as whatever the reader meets first.
         except Exception:
             raise FormatError(f"{path} is not a readable checkpoint; remove it to start again") from None
-        if state["identity"] != self._identity():
+        if identity != self._identity():
             raise FormatError(f"{path} belongs to a run with other options; remove it to start again")
         self._step, self.losses = int(state["step"]), list(state["losses"])
         self._masked.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._generator.set_state(state["generator"].cpu())
         self._importance.restore(state["importance"])
+        if self._rounding is not None:
+            self._rounding.scales = dict(state["scales"])
         if state["masks"] is not None:
             self._masks = {name: mask.cpu().numpy() for name, mask in state["masks"].items()}

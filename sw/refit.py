@@ -12,15 +12,13 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from spec.errors import ConfigError
+from sw.mask_search import MaskChooser
 from sw.scores import Score, score_weights
 from sw.statistics import DAMPING, LayerStatistics, collect_statistics, damped
 from sw.targets import Role, Target
 from sw.task import Task
 
-__all__ = ["MaskChooser", "prune_stepwise", "refit_rows"]
-
-MaskChooser = Callable[[dict[str, NDArray[np.float32]], int], Mapping[str, NDArray[np.bool_]]]
-"""Picks the masks of a whole model, M x K by name, from scores and the weights to keep of all matrices."""
+__all__ = ["prune_stepwise", "refit_rows"]
 
 
 def refit_rows(

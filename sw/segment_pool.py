@@ -17,8 +17,8 @@ __all__ = ["SegmentPool"]
 class SegmentPool:
     """The optimum of ``sw.segments`` for several matrices together.
 
-    One λ and one μ for all matrices meet one kept count and one budget. The price μ is kept from mask to
-    mask: while weights are trained it drifts slowly, so its bisection starts from the last one.
+    One λ and one μ for all matrices meet one kept count and one budget, searched anew for every mask: the
+    price drifts as weights are trained.
 
     Parameters
     ----------
@@ -34,7 +34,6 @@ class SegmentPool:
         self.shapes = [its.shape[:3] for its in self.blockings]
         sizes = [its.inside().sum(axis=3, dtype=np.int64) for its in self.blockings]
         self.sizes = np.concatenate([its.reshape(-1, self.arch.groups) for its in sizes])
-        self._price: float | None = None
 
     def masks(self, scores: Sequence[NDArray[np.floating]], kept: int) -> list[NDArray[np.bool_]]:
         """Return the masks that retain most score.
@@ -51,8 +50,7 @@ class SegmentPool:
         ConfigError
             If no price on records meets the budget.
         """
-        met = within_budget(_PoolSearch(self, scores, kept), self.metadata_bits, self._price)
-        self._price, groups = met.point or None, met.found
+        groups = within_budget(_PoolSearch(self, scores, kept), self.metadata_bits).found
         lanes = self.arch.lanes
         return [
             blocking.join(np.repeat(part[..., None], lanes, axis=3))

@@ -206,7 +206,7 @@ def sparsify(
             kept,
             options,
             teacher=teacher,
-            quantize=rounding if options.quantized else None,
+            rounding=rounding if options.quantized else None,
             statistics=statistics,
             device=device,
         )
@@ -246,4 +246,4 @@ def _stages(kept: int, weights: int, stages: int) -> list[int]:
     """Return falling counts in equal ratios, the last of them ``kept``."""
     ratio = max(kept, 1) / weights
     counts = [round(weights * ratio ** (stage / stages)) for stage in range(1, stages)]
-    return [*counts, kept]
+    return list(dict.fromkeys([*counts, kept]))

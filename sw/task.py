@@ -23,10 +23,13 @@ class Task(ABC, Generic[Batch]):
         Key of ``measure`` by which methods are compared.
     rising : bool
         Whether a higher quality is better.
+    probes : bool
+        Whether Fisher scores follow ``probe`` instead of the gradients of training.
     """
 
     quality: str
     rising: bool
+    probes: bool = False
 
     @abstractmethod
     def batch(self, size: int, generator: torch.Generator, device: torch.device) -> Batch:

@@ -100,6 +100,7 @@ def test_seeds_are_summed_up_by_mean_and_sample_deviation() -> None:
     assert line["seeds"] == [0, 1, 2] and line["bits"] == 10
     fine = {**line, "method": "fine-grained", "float": {"q": {"mean": 2.0}}}
     assert gap_text(line, [line, fine]) == "+50.0 %"
+    assert gap_text({**line, "density": 0.4}, [line, fine]) == "-"
 
 
 def test_patterns_are_read_from_the_command_line() -> None:
@@ -109,11 +110,14 @@ def test_patterns_are_read_from_the_command_line() -> None:
     assert parse_pattern("block:16", arch, 0.8).size == 16
     assert parse_pattern("n-m:2:4", arch, 0.8).kept_of == (2, 4)
     assert [n_m_of(sparsity) for sparsity in (0.8, 0.7, 0.6, 0.5)] == [(1, 5), (3, 10), (2, 5), (1, 2)]
+    assert [n_m_of(sparsity) for sparsity in (0.0, 0.95, 0.98, 1.0)] == [(1, 1), (1, 16), (1, 16), (1, 16)]
+    assert parse_pattern("vector", arch, 0.8) == parse_pattern("vector:2", arch, 0.8)
+    assert parse_pattern("mixed-vector", arch, 0.8).metadata_bits == 0.6
     assert parse_pattern("head", arch, 0.2).method is Method.HEAD
     for text, message in (
         ("vector:x", "method vector:x must end in a length such as 4, not x"),
         ("mixed-vector:x", "must end in bits such as 0.6, not x"),
-        ("n-m:2", "`--n-m` must be two numbers such as 2:4, not 2"),
+        ("n-m:2", "N and M must be two numbers such as 2:4, not 2"),
         ("head:3", "method head takes no parameter"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -127,14 +131,12 @@ def test_patterns_are_read_from_the_command_line() -> None:
         (["--method", "magic"], "`method` must be one of"),
         (["--method", "dense:ish"], "must be dense or dense:trained"),
         (["--recovery", "prayer"], "`--recovery` must be one of none, one-shot"),
-        (["--task", "chess"], "`--task` must be one of auto, language"),
+        (["--task", "chess"], "`--task` must be one of language, embedding"),
         (["--score", "luck"], "`--score` must be one of"),
         (["--sparsity", "2"], "`--sparsity` must be from 0 to 1, not 2"),
         (["--device", "abacus"], "`--device` must be auto, cpu, or cuda"),
         (["--block", "17"], "`--block` must be from 1 to the model's 16 tokens, not 17"),
         (["--allocation", "fair"], "`--allocation` must be one of matrix, global"),
-        (["--task", "embedding"], "sentence embeddings need `--test`"),
-        (["--task", "question"], "question answering needs `--test`"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -107,7 +107,7 @@ def test_masks_are_drawn_on_demand(tmp_path: Path, model: Path, run: Run) -> Non
     [
         (["--method", "head"], "method head needs attention layers with a known number of heads"),
         (["--n-m", "2:4"], "`--n-m` belongs to method n-m, not mixed-vector"),
-        (["--method", "n-m", "--n-m", "4"], "`--n-m` must be two numbers such as 2:4, not 4"),
+        (["--method", "n-m", "--n-m", "4"], "N and M must be two numbers such as 2:4, not 4"),
         (["--method", "n-m", "--n-m", "5:4"], "must keep 1 to M of every M weights, not 5 of 4"),
         (["--score", "fisher"], "`--score` fisher needs gradients on real text"),
         (["--score", "movement"], "`--score` movement is learned while training"),

@@ -28,13 +28,17 @@ ARCH = ArchConfig(clusters=1, lanes=2, tokens=1, segment=8)
 OPTIONS = RecoveryOptions(steps=40, size=8, learning_rate=1e-2, warm_up=4, observed=4, interval=4)
 
 
-def make_run(model: Any, options: RecoveryOptions, density: float = 0.25) -> Recovery:
+def make_run(
+    model: Any, options: RecoveryOptions, density: float = 0.25, bits: float | None = None
+) -> Recovery:
+    task = tiny_task()
+    rounding = Rounding(task, batches=2, size=4) if options.quantized else None
     targets = find_targets(model)
     shapes = matrix_shapes(targets)
     placements = {its.name: Placement.plain(its, Direction.VERTICAL) for its in shapes}
-    search = MaskSearch(Pattern(ARCH), shapes, placements, Allocation.GLOBAL)
+    search = MaskSearch(Pattern(ARCH, metadata_bits=bits), shapes, placements, Allocation.GLOBAL)
     kept = round(density * sum(its.size for its in shapes))
-    return Recovery(model, targets, tiny_task(), search.masks, kept, options)
+    return Recovery(model, targets, task, search.masks, kept, options, rounding=rounding)
 
 
 def kept_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -93,24 +97,30 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("score", [Score.FISHER, Score.SOFT_MOVEMENT])
-def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, score: Score) -> None:
-    whole, cut, options = tiny_model(), tiny_model(), replace(OPTIONS, score=score)
-    make_run(whole, options).run()
+@pytest.mark.parametrize(
+    ("score", "quantized", "dropout", "stop"),
+    [(Score.FISHER, 0.5, True, 33), (Score.FISHER, 0.0, False, 13), (Score.SOFT_MOVEMENT, 0.0, False, 25)],
+)
+def test_an_interrupted_run_resumes_to_the_same_weights(
+    tmp_path: Path, score: Score, quantized: float, dropout: bool, stop: int
+) -> None:
+    options = replace(OPTIONS, score=score, quantized=quantized, dropout=dropout)
+    whole, cut = tiny_model(resid_pdrop=0.2), tiny_model(resid_pdrop=0.2)
+    make_run(whole, options, bits=2.0).run()
     place = tmp_path / "run.pt"
 
     class StopError(Exception):
         pass
 
     def interrupt(steps: int) -> None:
-        if run.step == 25:
+        if run.step == stop:
             raise StopError
 
-    run = make_run(cut, options)
+    run = make_run(cut, options, bits=2.0)
     with pytest.raises(StopError):
         run.run(checkpoint=place, every=10, progress=interrupt)
-    resumed = tiny_model()
-    make_run(resumed, options).run(checkpoint=place, every=10)
+    resumed = tiny_model(resid_pdrop=0.2)
+    make_run(resumed, options, bits=2.0).run(checkpoint=place, every=10)
 
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
     assert not place.exists()
@@ -221,3 +231,26 @@ def test_n_m_masks_can_be_trained_towards() -> None:
     assert masks is not None
     assert all((mask.reshape(len(mask), -1, 4).sum(axis=2) == 1).all() for mask in masks.values())
     assert np.isfinite(tiny_task().measure(model)["perplexity"])
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+def test_noise_comes_from_the_seed_and_the_step(dropout: bool) -> None:
+    models = [tiny_model(resid_pdrop=0.3) for _ in range(3)]
+
+    for place, model in enumerate(models):
+        torch.manual_seed(place)
+        make_run(model, replace(OPTIONS, dropout=dropout and place < 2)).run()
+
+    first, second, without = (torch.cat([one.flatten() for one in model.parameters()]) for model in models)
+    assert torch.equal(first, second)
+    assert torch.equal(second, without) is not dropout
+    assert not models[0].training
+
+
+def test_a_refused_score_leaves_the_model_plain() -> None:
+    model = tiny_model()
+
+    with pytest.raises(ConfigError, match="needs calibration statistics"):
+        make_run(model, replace(OPTIONS, score=Score.SECOND_ORDER))
+
+    assert not hasattr(model.transformer.h[0].mlp.c_fc, "parametrizations")

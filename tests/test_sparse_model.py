@@ -13,15 +13,16 @@ from sw.int8 import PackedProduct, int8_model
 from sw.mask_search import Allocation
 from sw.pack import pack
 from sw.pattern import Method, Pattern
-from sw.prune_model import PruneOptions
+from sw.prune_model import PruneOptions, prune_model
 from sw.recovery import RecoveryOptions
 from sw.scores import Score
-from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
+from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, matrix_shapes, sparsify
 from sw.targets import find_targets
 from sw.unpack import unpack
 from tests.tiny_language import tiny_model, tiny_task
 
 ARCH = ArchConfig(clusters=1, lanes=2, tokens=2, segment=8)
+MIXED = Pattern(ARCH, metadata_bits=2.0)
 OPTIONS = RecoveryOptions(steps=24, size=4, learning_rate=1e-2, warm_up=4, observed=4, interval=4)
 
 
@@ -111,11 +112,13 @@ def test_a_bert_encoder_is_pruned_by_heads() -> None:
 
 
 def test_directions_and_orders_come_from_the_dense_model() -> None:
-    model = tiny_model()
-    sparse = sparse_model(recipe(Pattern(ARCH, metadata_bits=2.0), RecoveryMethod.ONE_SHOT))
+    one = recipe(MIXED, RecoveryMethod.ONE_SHOT, score=Score.MAGNITUDE)
+    targets = find_targets(tiny_model())
+    scores = {name: its.weight().abs().numpy() for name, its in targets.items()}
+    dense = prune_model(scores, matrix_shapes(targets), 6144, one.prune)
+
+    sparse = sparse_model(one)
 
     for name, its in sparse.pruned.items():
-        target = find_targets(model)[name]
-        count = target.rows if its.direction == 0 else target.cols
-        assert np.array_equal(np.sort(its.order), np.arange(count))
-        assert len(its.strengths) == 2
+        assert its.direction is dense[name].direction and its.strengths == dense[name].strengths
+        assert np.array_equal(its.order, dense[name].order)

@@ -78,35 +78,39 @@ def evaluate(
 ) -> int:
     """Compare pruning methods by what the pruned model still does."""
     from codesign.evaluation import evaluate_trials, summarize
-    from codesign.patterns import parse_allocation, parse_direction, parse_score
-    from codesign.subjects import Subject, choose_device, parse_task
+    from codesign.patterns import parse_choice, parse_direction
+    from codesign.subjects import Subject, TaskKind, choose_device
     from spec.arch import ArchConfig
-    from sw.pattern import METADATA_BITS, Pattern
+    from sw.mask_search import Allocation
+    from sw.pattern import Pattern
     from sw.prune_model import PruneOptions
     from sw.recovery import RecoveryOptions
-    from sw.sparse_model import Recipe
+    from sw.scores import Score
+    from sw.sparse_model import Recipe, RecoveryMethod
 
     config = ArchConfig.load(arch)
+    kind = None if task == "auto" else parse_choice(TaskKind, "--task", task)
     options = RecoveryOptions(
         steps=steps,
         size=size,
         learning_rate=learning_rate,
         ramp=ramp,
-        score=parse_score(score),
+        score=parse_choice(Score, "--score", score),
         distillation=distillation,
         quantized=quantized,
     )
     prune = PruneOptions(
-        Pattern(config, metadata_bits=METADATA_BITS),
+        Pattern(config),
         direction=parse_direction(direction),
         grouping=grouping,
-        allocation=parse_allocation(allocation),
+        allocation=parse_choice(Allocation, "--allocation", allocation),
         yielding=True,
     )
-    recipe = Recipe(prune, _recovery(recovery), options, stages, refit, batches)
+    way = parse_choice(RecoveryMethod, "--recovery", recovery)
+    recipe = Recipe(prune, way, options, stages, refit, batches)
     grid = _Grid(tuple(method or _METHODS), tuple(sparsity or _SPARSITIES), tuple(head_sparsity or ()))
     trials = grid.trials(recipe, config, range(seed, seed + seeds), tokens)
-    subject = Subject(model, train, test, parse_task(task), block, judge)
+    subject = Subject(model, train, test, kind, block, judge)
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output {output} exists and is not a folder; choose another name")
     with progress("evaluating", sum(trial.steps for trial in trials) or len(trials), "steps") as advance:
@@ -162,17 +166,8 @@ class _Grid:
                     kept_count(sparsity, 1)
                     pattern = parse_pattern(text, method_arch(chosen, arch), sparsity)
                     trials.append(Trial(pattern, sparsity, seeded, tokens, arch))
-        return trials
-
-
-def _recovery(name: str) -> Any:
-    from sw.sparse_model import RecoveryMethod
-
-    try:
-        return RecoveryMethod(name)
-    except ValueError:
-        known = ", ".join(method.value for method in RecoveryMethod)
-        raise ConfigError(f"`--recovery` must be one of {known}, not {name}") from None
+        # The same trial under two names would run twice, on one checkpoint.
+        return list(dict.fromkeys(trials))
 
 
 def _report(result: dict[str, Any]) -> None:

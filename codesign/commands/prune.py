@@ -77,8 +77,9 @@ def prune(
     as_json: JsonFlag = False,
 ) -> int:
     """Prune a model's matrices into mixed-length vectors, or by any pattern to compare with."""
-    from codesign.patterns import parse_allocation, parse_direction, pattern_arch
+    from codesign.patterns import parse_choice, parse_direction, pattern_arch
     from codesign.pruned import kept_count, layer_facts, save_pruned, store_pruned
+    from sw.mask_search import Allocation
     from sw.pattern import Method
     from sw.prune_model import PruneOptions
 
@@ -90,7 +91,7 @@ def prune(
         pattern,
         direction=parse_direction(direction),
         grouping=grouping,
-        allocation=parse_allocation(allocation),
+        allocation=parse_choice(Allocation, "--allocation", allocation),
         yielding=pattern.method is Method.MIXED_VECTOR and metadata_bits is None,
     )
     chosen = _score(score, text)
@@ -170,9 +171,10 @@ def _pattern(
 
 def _score(name: str, text: Path | None) -> "Score":
     """Return the score; refuse one that needs what is not there."""
-    from codesign.patterns import parse_score
+    from codesign.patterns import parse_choice
+    from sw.scores import Score
 
-    score = parse_score(name)
+    score = parse_choice(Score, "--score", name)
     if score.needs_training:
         raise ConfigError(f"`--score` {name} is learned while training; use `mixvec evaluate` for it")
     if score.needs_gradients and text is None:
@@ -200,7 +202,7 @@ def _calibrate(model: str, score: "Score", text: Path | None, seed: int) -> "dic
     from sw.statistics import collect_statistics
     from sw.targets import find_targets
 
-    module, task = load_subject(Subject(model, text, text))
+    module, task = load_subject(Subject(model, text))
     return collect_statistics(
         module,
         find_targets(module),
