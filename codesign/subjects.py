@@ -62,10 +62,21 @@ def load_subject(subject: Subject) -> tuple[nn.Module, Task[Any]]:
     ConfigError, FormatError
         If model or data cannot be read; one sentence that names which.
     """
-    kind = subject.kind or _kind_of(subject.model)
     for path in (subject.train, subject.test):
         if path is not None and not path.is_file():
             raise ConfigError(f"file {path} cannot be read; check the path")
+    model, task = _load(subject, subject.kind or _kind_of(subject.model))
+    for name, weight in model.named_parameters():
+        bad = int((~torch.isfinite(weight)).sum())
+        if bad:
+            raise FormatError(
+                f"{subject.model}: {name} must be finite, but {bad} of {weight.numel()} values are NaN or "
+                f"infinite; train or download it again"
+            )
+    return model, task
+
+
+def _load(subject: Subject, kind: TaskKind) -> tuple[nn.Module, Task[Any]]:
     match kind:
         case TaskKind.LANGUAGE:
             return _language(subject)

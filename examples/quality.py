@@ -38,9 +38,12 @@ FIXED: Final = "--method vector:4 --method vector:8 --method vector:16"
 BLOCKS: Final = "--method block:4 --method block:8 --method block:16 --method block:32"
 MIXED: Final = "--method mixed-vector:1"
 OTHERS: Final = f"--method fine-grained --method n-m {FIXED} {BLOCKS} --method head"
+MAIN: Final = "--method fine-grained --method vector:8 --method block:4 --method n-m --method head"
 CHARACTER: Final = "--steps 500 --size 16 --distillation 0.9 --ramp 0.5 --quantized 0.1"
 ONE_CUT: Final = "--method mixed-vector:0.6 --sparsity 0.8"
-SENTENCES: Final = "--size 16 --learning-rate 5e-4 --ramp 0.5 --distillation 1 --quantized 0.2"
+SENTENCES: Final = (
+    "--steps 300 --size 16 --learning-rate 1e-3 --ramp 0.5 --distillation 1 --quantized 0.1 --batches 8"
+)
 
 RECIPES: Final[dict[str, tuple[Step, ...]]] = {
     "character": (
@@ -48,8 +51,8 @@ RECIPES: Final[dict[str, tuple[Step, ...]]] = {
             f"{CHARACTER} {MIXED} {OTHERS} --method dense --method dense:trained --method mixed-vector:0.6 "
             f"--method mixed-vector:0.5 --sparsity 0.8 --head-sparsity 0.24"
         ),
-        Step(f"{CHARACTER} {MIXED} {OTHERS} --sparsity 0.7 --head-sparsity 0.22"),
-        Step(f"{CHARACTER} {MIXED} {OTHERS} --sparsity 0.6 --head-sparsity 0.13"),
+        Step(f"{CHARACTER} {MIXED} {MAIN} --sparsity 0.7 --head-sparsity 0.22"),
+        Step(f"{CHARACTER} {MIXED} {MAIN} --sparsity 0.6 --head-sparsity 0.13"),
     ),
     "ablation": (
         Step(f"{CHARACTER} {ONE_CUT}", "everything"),

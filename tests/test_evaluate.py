@@ -159,3 +159,18 @@ def test_a_model_without_a_folder_needs_a_task(folder: Path, tmp_path: Path, run
     for model, message in cases:
         status, _, err = run("evaluate", model, *data)
         assert status == 2 and is_one_sentence(err) and message in err
+
+
+def test_weights_that_are_no_numbers_are_refused(folder: Path, tmp_path: Path, run: Run) -> None:
+    model = tiny_model()
+    model.transformer.h[1].mlp.c_fc.weight.data[3, 4] = float("nan")
+    model.save_pretrained(tmp_path / "broken")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "broken" / name).write_bytes((folder / "model" / name).read_bytes())
+
+    status, out, err = run(
+        "evaluate", tmp_path / "broken", "--train", folder / "text.txt", "-o", tmp_path / "out", *FAST
+    )
+
+    assert (status, out) == (2, "") and is_one_sentence(err)
+    assert "c_fc.weight must be finite, but 1 of 4096 values are NaN or infinite" in err
