@@ -14,8 +14,8 @@ Batch = TypeVar("Batch")
 class Task(ABC, Generic[Batch]):
     """Data and figures of merit, as recovery and evaluation see them.
 
-    A task holds its data and knows how to call its model; it holds no model. Training batches come from
-    one split, figures from another.
+    A task holds its data and knows how to call its model; where there are no labels it keeps a copy of the
+    dense model to judge by. Training batches come from one split, figures from another.
 
     Attributes
     ----------
