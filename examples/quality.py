@@ -6,8 +6,9 @@
     python examples/quality.py paper-gpt2 --train TRAIN --test TEST --models gpt2 -o OUT
     python examples/quality.py paper-bert --train TRAIN.json --test DEV.json --models BERT -o OUT
 
-Model number i is run with seed i; one model alone is run with seeds 0 to 2. Models of `character` are what
-`examples/train_character_model.py` makes, with `--seed i`. Interrupted runs resume: results are kept in OUT.
+Model number i is run with seed i; one model alone is run with seeds 0 to 2, or as many as `--seeds` says.
+Models of `character` are what `examples/train_character_model.py` makes, with `--seed i`. Interrupted runs
+resume: results are kept in OUT.
 """
 
 import argparse
@@ -22,8 +23,6 @@ from codesign.console import print_tables
 from codesign.evaluation import summarize
 from codesign.quality_pictures import save_quality
 from codesign.quality_tables import quality_table
-
-SEEDS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ RECIPES: Final[dict[str, tuple[Step, ...]]] = {
     "character": (
         Step(
             f"{CHARACTER} {MIXED} {OTHERS} --method dense --method dense:trained --method mixed-vector:0.6 "
-            f"--method mixed-vector:0.5 --sparsity 0.8 --head-sparsity 0.24"
+            f"--sparsity 0.8 --head-sparsity 0.24"
         ),
         Step(f"{CHARACTER} {MIXED} {MAIN} --sparsity 0.7 --head-sparsity 0.22"),
         Step(f"{CHARACTER} {MIXED} {MAIN} --sparsity 0.6 --head-sparsity 0.13"),
@@ -57,14 +56,11 @@ RECIPES: Final[dict[str, tuple[Step, ...]]] = {
     "ablation": (
         Step(f"{CHARACTER} {ONE_CUT}", "everything"),
         Step(f"{CHARACTER} {ONE_CUT} --direction variance", "direction by variance"),
-        Step(f"{CHARACTER} {ONE_CUT} --direction neighbour", "direction by neighbours"),
         Step(f"{CHARACTER} {ONE_CUT} --no-grouping", "no grouping"),
         Step(f"{CHARACTER} --method vector:8 --sparsity 0.8", "no mixing: vectors of 8"),
         Step(f"{CHARACTER} {ONE_CUT} --distillation 0", "no distillation"),
         Step(f"{CHARACTER} {ONE_CUT} --score magnitude", "magnitude instead of Fisher"),
-        Step(f"{CHARACTER} {ONE_CUT} --score movement", "movement instead of Fisher"),
         Step(f"{CHARACTER} {ONE_CUT} --allocation matrix", "one density for all matrices"),
-        Step(f"{CHARACTER} {ONE_CUT} --recovery one-shot+fine-tune", "one-shot, then training"),
         Step(f"{CHARACTER} {ONE_CUT} --recovery one-shot", "one-shot without training"),
         Step(f"{CHARACTER} {ONE_CUT} --recovery one-shot --no-refit", "the same without compensation"),
         Step(f"{CHARACTER} {ONE_CUT} --recovery none", "one cut, no recovery"),
@@ -121,6 +117,7 @@ def main() -> int:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--models", nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--arch")
     parser.add_argument("--judge", type=int)
@@ -133,7 +130,7 @@ def main() -> int:
     results = []
     for step in RECIPES[arguments.recipe]:
         for number, model in enumerate(arguments.models):
-            results += run(step, model, (0, SEEDS) if alone else (number, 1), arguments)
+            results += run(step, model, (0, arguments.seeds) if alone else (number, 1), arguments)
     summary = summarize(results)
     report = {"recipe": arguments.recipe, "summary": summary, "results": results}
     (arguments.output / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
