@@ -5,10 +5,10 @@ from functools import cache
 import torch
 
 from spec.errors import ConfigError
-from spec.numbers import signed_range
 from spec.scale import MAX_BASE, MAX_CODE, MIN_BASE, scale_value
+from sw.quantize import integer_limit
 
-__all__ = ["fake_quantize_inputs", "fake_quantize_rows", "integer_limit", "quantize_inputs"]
+__all__ = ["fake_quantize_inputs", "fake_quantize_rows", "quantize_inputs"]
 
 
 def fake_quantize_rows(weight: torch.Tensor, width: int) -> torch.Tensor:
@@ -94,19 +94,6 @@ def quantize_inputs(x: torch.Tensor, scale: torch.Tensor | float, width: int) ->
     """
     limit = integer_limit(width)
     return _nearest(x, _step(scale, x.device)).clamp_(-limit, limit)
-
-
-def integer_limit(width: int) -> int:
-    """Return the largest magnitude of a symmetric integer of ``width`` bits.
-
-    Raises
-    ------
-    ConfigError
-        If ``width`` is not from 2 to 8.
-    """
-    if not 2 <= width <= 8:
-        raise ConfigError(f"width must be from 2 to 8 bits, not {width}")
-    return signed_range(width)[1]
 
 
 @cache

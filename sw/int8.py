@@ -12,9 +12,10 @@ from torch import nn
 
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
-from sw.fake_quantize import integer_limit, quantize_inputs
+from sw.fake_quantize import quantize_inputs
 from sw.job import job_stream, read_outputs
 from sw.layer import QuantizedLayer
+from sw.quantize import integer_limit
 from sw.reference import execute
 from sw.targets import Target
 from sw.task import Task

@@ -7,7 +7,7 @@ from spec.errors import ConfigError
 from spec.numbers import signed_range
 from spec.scale import MAX_BASE, MAX_CODE, MIN_BASE, STEPS_PER_OCTAVE, scale_value
 
-__all__ = ["quantize_activations", "quantize_rows", "scale_codes", "scale_values"]
+__all__ = ["integer_limit", "quantize_activations", "quantize_rows", "scale_codes", "scale_values"]
 
 
 def quantize_rows(weight: NDArray[np.floating], width: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -32,7 +32,7 @@ def quantize_rows(weight: NDArray[np.floating], width: int) -> tuple[NDArray[np.
     ConfigError
         If a weight is not finite or too large for a scale.
     """
-    limit = _limit(width)
+    limit = integer_limit(width)
     exact = weight.astype(np.float64)
     _check_finite(exact, "weight")
     steps = _steps_up(np.abs(exact).max(axis=1, initial=0.0) / limit)
@@ -97,7 +97,7 @@ def quantize_activations(x: NDArray[np.floating], width: int) -> tuple[NDArray[n
     ConfigError
         If an activation is not finite.
     """
-    limit = _limit(width)
+    limit = integer_limit(width)
     exact = x.astype(np.float64)
     _check_finite(exact, "activation")
     largest = float(np.abs(exact).max(initial=0.0))
@@ -112,7 +112,14 @@ def _round_up_float32(values: NDArray[np.float64] | np.float64) -> NDArray[np.fl
     return np.where(single < values, above, single)
 
 
-def _limit(width: int) -> int:
+def integer_limit(width: int) -> int:
+    """Return the largest magnitude of a symmetric integer of ``width`` bits.
+
+    Raises
+    ------
+    ConfigError
+        If ``width`` is not from 2 to 8.
+    """
     if not 2 <= width <= 8:
         raise ConfigError(f"width must be from 2 to 8 bits, not {width}")
     return signed_range(width)[1]
