@@ -15,6 +15,7 @@ from spec.errors import ConfigError, FormatError
 from sw.fake_quantize import quantize_inputs
 from sw.job import job_stream, read_outputs
 from sw.layer import QuantizedLayer
+from sw.pretrained import evaluating
 from sw.quantize import integer_limit
 from sw.reference import execute
 from sw.targets import Target
@@ -81,17 +82,13 @@ def calibrate_scales(
     hooks = [
         target.modules[0].register_forward_pre_hook(histograms[name].hook) for name, target in targets.items()
     ]
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model):
             for _ in range(batches):
                 task.outputs(model, task.batch(size, generator, device))
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes:
-            module.training = training
     return {name: histogram.scale(limit) for name, histogram in histograms.items()}
 
 

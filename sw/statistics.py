@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from spec.errors import ConfigError
+from sw.pretrained import evaluating
 from sw.targets import Target
 from sw.task import Task
 
@@ -129,7 +130,7 @@ def collect_statistics(
         raise ConfigError(f"`batches` must be at least 1, not {batches}")
     squares: dict[str, torch.Tensor] = {}
     inputs = _Inputs(hessian)
-    with _evaluated(model), inputs.recorded(targets, whole=gradients):
+    with evaluating(model), inputs.recorded(targets, whole=gradients):
         for _ in range(batches):
             batch = task.batch(size, generator, device)
             inputs.start()
@@ -207,18 +208,6 @@ class _Inputs:
         self._calls += 1
         if not whole and self._calls == self._calls_per_batch:
             raise _SeenAll
-
-
-@contextmanager
-def _evaluated(model: nn.Module) -> Generator[None]:
-    """Switch dropout off, and back on where it was on."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _gradients(
