@@ -31,7 +31,7 @@ class Score(Enum):
     MOVEMENT = "movement"
     """-Σ w · ∂loss/∂w over fine-tuning: how far it moved away from 0 (arXiv:2005.07683)."""
     SOFT_MOVEMENT = "soft-movement"
-    """Movement under a penalty on every kept weight, in place of a fixed count (arXiv:2005.07683)."""
+    """Movement learned as a score of its own under a penalty (arXiv:2005.07683), at the given count."""
 
     @property
     def needs_hessian(self) -> bool:
