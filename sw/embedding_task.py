@@ -49,7 +49,9 @@ class EmbeddingTask(Task[SentenceBatch]):
     - ``cosine``: mean cosine between a judging sentence's embedding and its dense one, the quality;
     - ``cosine_p05``: 5th percentile of that cosine;
     - ``retrieval``: fraction of judging sentences whose nearest other one (by cosine, among the same
-      model's embeddings) is the one that the dense model finds.
+      model's embeddings) is the one that the dense model finds;
+    - ``cosine_trained``: ``cosine`` over as many training sentences. Where it is the higher one, more text
+      would help; where both are low, more training.
 
     Parameters
     ----------
@@ -110,8 +112,9 @@ class EmbeddingTask(Task[SentenceBatch]):
         self._padding = tokenizer.pad_token_id or 0
         self._train = _tokenise(tokenizer, own, length)
         self._judged = _tokenise(tokenizer, judged, length)
+        self._trained = [self._train[index] for index in evenly(len(self._train), judge)]
         self._teacher = deepcopy(teacher).eval().requires_grad_(False)
-        self._dense: torch.Tensor | None = None
+        self._dense: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def batch(self, size: int, generator: torch.Generator, device: torch.device) -> SentenceBatch:
         """Return ``size`` different training sentences of neighbouring lengths.
@@ -159,24 +162,27 @@ class EmbeddingTask(Task[SentenceBatch]):
         return (embeddings * signs.to(embeddings)).sum()
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """Return ``cosine``, ``cosine_p05`` and ``retrieval`` over the judging sentences."""
-        embeddings = self._embed(model)
+        """Return the figures named above."""
+        judged, trained = self._embed(model, self._judged), self._embed(model, self._trained)
         if self._dense is None:
-            self._dense = self._embed(self._teacher.to(_device(model)))
-        cosines = (embeddings * self._dense).sum(dim=-1)
-        agree = _nearest(embeddings) == _nearest(self._dense)
+            teacher = self._teacher.to(_device(model))
+            self._dense = self._embed(teacher, self._judged), self._embed(teacher, self._trained)
+        dense_judged, dense_trained = self._dense
+        cosines = (judged * dense_judged).sum(dim=-1)
+        agree = _nearest(judged) == _nearest(dense_judged)
         return {
             "cosine": float(cosines.mean()),
             "cosine_p05": float(cosines.quantile(0.05)),
             "retrieval": float(agree.float().mean()),
+            "cosine_trained": float((trained * dense_trained).sum(dim=-1).mean()),
         }
 
-    def _embed(self, model: nn.Module) -> torch.Tensor:
-        """Return the embeddings of the judging sentences by length, N x d, on the CPU."""
+    def _embed(self, model: nn.Module, rows: Sequence[list[int]]) -> torch.Tensor:
+        """Return the embeddings of tokenised sentences, N x d, on the CPU."""
         device, embeddings = _device(model), []
         with evaluating(model):
-            for first in range(0, len(self._judged), _JUDGE_BATCH):
-                batch = self._batch(self._judged[first : first + _JUDGE_BATCH], device)
+            for first in range(0, len(rows), _JUDGE_BATCH):
+                batch = self._batch(rows[first : first + _JUDGE_BATCH], device)
                 pooled = _pooled(self.outputs(model, batch))
                 embeddings.append(functional.normalize(pooled.float(), dim=-1).cpu())
         return torch.cat(embeddings)
