@@ -6,6 +6,9 @@ from amaranth.hdl import Module, ShapeLike, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.ecp5 import ecp5_memory
+from hw.family import Family, family_of
+
 __all__ = ["BlockMemory", "plain_memory"]
 
 
@@ -20,7 +23,8 @@ class BlockMemory(wiring.Component):
     """One write port, one read port, and a register behind the read port.
 
     Latency ``LATENCY`` cycles from address to data. The register is a block RAM's own output register,
-    without which clock-to-out alone takes most of a cycle on ECP5. Reading the address that is being
+    without which clock-to-out alone takes most of a cycle on ECP5; there block RAMs are placed as such, since
+    yosys leaves the register outside. Reading the address that is being
     written returns either word; callers never do.
 
     Parameters
@@ -62,6 +66,21 @@ class BlockMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        found: Signal | None = None
+        if family_of(platform) is Family.ECP5:
+            found = ecp5_memory(
+                m,
+                depth=self.depth,
+                enable=self.write_enable,
+                write_address=self.write_address,
+                data=self.write_data,
+                read_address=self.read_address,
+            )
+        m.d.comb += self.read_data.eq(self._inferred(m) if found is None else found)
+        return m
+
+    def _inferred(self, m: Module) -> Signal:
+        """Return the word read, from a memory that synthesis finds a place for."""
         storage = plain_memory(self.width, max(self.depth, 2))
         m.submodules.words = storage
         write, read = storage.write_port(), storage.read_port(domain="sync")
@@ -71,7 +90,6 @@ class BlockMemory(wiring.Component):
             write.addr.eq(self.write_address),
             write.data.eq(self.write_data),
             read.addr.eq(self.read_address),
-            self.read_data.eq(fetched),
         ]
         m.d.sync += fetched.eq(read.data)
-        return m
+        return fetched

@@ -6,12 +6,16 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.ecp5 import ecp5_product
+from hw.family import Family, family_of
+
 __all__ = ["Multiplier"]
 
 
 class Multiplier(wiring.Component):
     """Signed product with registers before and behind it, as DSP blocks have them.
 
+    On ECP5 the DSP block is placed as such: yosys leaves the registers of an inferred one outside.
     Latency ``LATENCY`` cycles, one product per cycle: operand registers, product register, and one in the
     fabric, since the route from a DSP block to an adder alone costs most of a cycle on ECP5.
 
@@ -42,10 +46,15 @@ class Multiplier(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        left = Signal(signed(self.a_width), reset_less=True)
-        right = Signal(signed(self.b_width), reset_less=True)
-        product = Signal(signed(self.a_width + self.b_width), reset_less=True)
-        fabric = Signal(signed(self.a_width + self.b_width), reset_less=True)
-        m.d.sync += [left.eq(self.a), right.eq(self.b), product.eq(left * right), fabric.eq(product)]
+        width = self.a_width + self.b_width
+        fabric = Signal(signed(width), reset_less=True)
+        if family_of(platform) is Family.ECP5:
+            product = ecp5_product(m, self.a, self.b, "dsp")
+        else:
+            left = Signal(signed(self.a_width), reset_less=True)
+            right = Signal(signed(self.b_width), reset_less=True)
+            product = Signal(signed(width), reset_less=True)
+            m.d.sync += [left.eq(self.a), right.eq(self.b), product.eq(left * right)]
+        m.d.sync += fabric.eq(product)
         m.d.comb += self.o.eq(fabric)
         return m

@@ -4,15 +4,19 @@ import os
 from typing import Any
 
 from hw.emit import emit_component
+from hw.family import Family
 from sim.component import run_component_test
+from sim.ecp5 import ecp5_models
 from spec.arch import ArchConfig
 
-__all__ = ["simulate_subject", "subject_arch"]
+__all__ = ["models", "simulate_subject", "subject_arch"]
 
 _ARCH_VARIABLE = "MIXVEC_SUBJECT_ARCH"
 
 
-def simulate_subject(component: Any, module: str, arch: ArchConfig | None = None) -> None:
+def simulate_subject(
+    component: Any, module: str, arch: ArchConfig | None = None, family: Family = Family.GENERIC
+) -> None:
     """Emit ``component`` and run every cocotb test of ``module`` on it.
 
     Parameters
@@ -22,6 +26,8 @@ def simulate_subject(component: Any, module: str, arch: ArchConfig | None = None
         Importable name of the testbench.
     arch : ArchConfig, optional
         What :func:`subject_arch` returns there.
+    family : Family
+        Whose primitives are placed, and modelled.
 
     Raises
     ------
@@ -29,11 +35,16 @@ def simulate_subject(component: Any, module: str, arch: ArchConfig | None = None
         If the design does not compile or a test fails; carries the end of the log.
     """
     run_component_test(
-        emit_component(component, "subject"),
+        emit_component(component, "subject", family) + models(family),
         "subject",
         module,
         environment={_ARCH_VARIABLE: arch.to_json()} if arch else None,
     )
+
+
+def models(family: Family) -> str:
+    """Return Verilog models of the primitives of ``family``."""
+    return "\n" + ecp5_models() if family is Family.ECP5 else ""
 
 
 def subject_arch() -> ArchConfig:

@@ -1,8 +1,29 @@
-"""The block memory alone."""
+"""The block memory alone, as synthesis finds it and as block RAMs of every shape."""
 
+import os
+
+import pytest
+
+from hw.family import Family
 from hw.memory import BlockMemory
+from sim.cocotb_memory import SHAPE
 from sim.subject import simulate_subject
 
+# One block RAM and several, from the widest to the deepest shape.
+SHAPES = ((16, 6), (40, 512), (40, 513), (20, 1500), (9, 2048), (7, 4096), (3, 8192), (2, 16384))
 
-def test_memory_answers_after_two_cycles() -> None:
-    simulate_subject(BlockMemory(16, 6), "sim.cocotb_memory")
+
+@pytest.mark.parametrize(
+    ("width", "depth", "family"),
+    [(*SHAPES[0], Family.GENERIC), *((*shape, Family.ECP5) for shape in SHAPES)],
+)
+def test_memory_answers_after_two_cycles(
+    width: int, depth: int, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, SHAPE, f"{width} {depth}")
+    simulate_subject(BlockMemory(width, depth), "sim.cocotb_memory", family=family)
+
+
+def test_memory_deeper_than_a_block_ram_is_left_to_synthesis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, SHAPE, "2 16385")
+    simulate_subject(BlockMemory(2, 16385), "sim.cocotb_memory", family=Family.ECP5)

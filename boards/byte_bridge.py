@@ -1,0 +1,97 @@
+"""Bytes to words and words to bytes: the accelerator's streams on an eight-bit link."""
+
+from typing import Final
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["ByteNarrower", "ByteWidener"]
+
+
+class ByteWidener(wiring.Component):
+    """Gather bytes into words, the first byte lowest.
+
+    Latency 2 cycles from a word's last byte to the word; one byte per cycle, the cycle in which a word is
+    handed on included.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word, a multiple of 8.
+
+    Members
+    -------
+    i : In(stream.Signature(8))
+    o : Out(stream.Signature(width))
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, width: int) -> None:
+        self.width: Final = width
+        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(width))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word = Signal(self.width, reset_less=True)
+        count = Signal(range(self.width // 8 + 1))
+        full, leave = Signal(), Signal()
+        m.d.comb += [
+            full.eq(count == self.width // 8),
+            leave.eq(full & (~self.o.valid | self.o.ready)),
+            self.i.ready.eq(~full | leave),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [word.eq(Cat(word[8:], self.i.payload)), count.eq(count + 1)]
+            with m.If(leave):
+                m.d.sync += count.eq(1)
+        with m.Elif(leave):
+            m.d.sync += count.eq(0)
+        with m.If(leave):
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(word)]
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        return m
+
+
+class ByteNarrower(wiring.Component):
+    """Send words byte by byte, the lowest byte first.
+
+    Latency 1 cycle from a word to its first byte; one byte per cycle.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word, a multiple of 8.
+
+    Members
+    -------
+    i : In(stream.Signature(width))
+    o : Out(stream.Signature(8))
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, width: int) -> None:
+        self.width: Final = width
+        super().__init__({"i": In(stream.Signature(width)), "o": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word = Signal(self.width, reset_less=True)
+        left = Signal(range(self.width // 8 + 1))
+        sent = Signal()
+        m.d.comb += [
+            self.o.valid.eq(left != 0),
+            self.o.payload.eq(word[:8]),
+            sent.eq(self.o.valid & self.o.ready),
+            self.i.ready.eq((left == 0) | (sent & (left == 1))),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [word.eq(self.i.payload), left.eq(self.width // 8)]
+        with m.Elif(sent):
+            m.d.sync += [word.eq(word[8:]), left.eq(left - 1)]
+        return m

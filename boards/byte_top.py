@@ -1,0 +1,65 @@
+"""The accelerator on an eight-bit link: what fits any package and any byte-wide host interface."""
+
+from typing import Final
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from boards.byte_bridge import ByteNarrower, ByteWidener
+from hw.accelerator import Accelerator
+from hw.emit import emit_component, emit_verilog
+from hw.family import Family
+from hw.instance import place
+from spec.arch import ArchConfig
+
+__all__ = ["ByteTop", "emit_byte_top"]
+
+
+class ByteTop(wiring.Component):
+    """Accelerator between a widener and a narrower.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+
+    Members
+    -------
+    i, o : In, Out(stream.Signature(8))
+        The accelerator's streams, lowest byte first.
+    """
+
+    MODULE = "mixvec_bytes"
+    """Name of the Verilog module."""
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, arch: ArchConfig) -> None:
+        self.arch: Final = arch
+        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = self.arch.stream_width
+        m.submodules.widener = widener = ByteWidener(width)
+        m.submodules.narrower = narrower = ByteNarrower(width)
+        m.submodules.accelerator, accelerator = place(
+            Accelerator.MODULE, "accelerator", Accelerator.members(self.arch)
+        )
+        wiring.connect(m, wiring.flipped(self.i), widener.i)
+        wiring.connect(m, narrower.o, wiring.flipped(self.o))
+        m.d.comb += [
+            accelerator.i.payload.eq(widener.o.payload),
+            accelerator.i.valid.eq(widener.o.valid),
+            widener.o.ready.eq(accelerator.i.ready),
+            narrower.i.payload.eq(accelerator.o.payload),
+            narrower.i.valid.eq(accelerator.o.valid),
+            accelerator.o.ready.eq(narrower.i.ready),
+        ]
+        return m
+
+
+def emit_byte_top(arch: ArchConfig, family: Family) -> str:
+    """Return the accelerator and its byte-wide top as Verilog, the top last."""
+    return emit_verilog(arch, family) + "\n" + emit_component(ByteTop(arch), ByteTop.MODULE, family)

@@ -1,0 +1,32 @@
+"""FPGA families whose primitives the array can place, and how a platform names them."""
+
+from enum import StrEnum
+
+__all__ = ["Family", "family_of"]
+
+_DEVICES = {"LFE5": "ecp5"}
+"""Start of a device's name, family."""
+
+
+class Family(StrEnum):
+    """Where multipliers and block memories go. ``GENERIC`` leaves the choice to synthesis."""
+
+    GENERIC = "generic"
+    ECP5 = "ecp5"
+
+
+def family_of(platform: object) -> Family:
+    """Return the family that ``elaborate()`` is to build for.
+
+    Parameters
+    ----------
+    platform : object
+        A ``Family``, an Amaranth platform with the name of its ``device``, or None.
+    """
+    if isinstance(platform, Family):
+        return platform
+    device = str(getattr(platform, "device", ""))
+    for start, family in _DEVICES.items():
+        if device.startswith(start):
+            return Family(family)
+    return Family.GENERIC
