@@ -41,7 +41,7 @@ def _activity(s: Any) -> int:
         return _BEAT if s.left >= 1 else _EMPTY
     if s.queued == 1:
         return _BANK
-    if s.runs > s.jobs or s.z1 + s.z2 + s.z3 + s.sent > 0 or s.head != s.tail:
+    if s.runs > s.jobs or s.z1 + s.z2 + s.z3 + s.z4 + s.sent > 0 or s.head != s.tail:
         return _STARVED
     return _IDLE
 
@@ -128,7 +128,7 @@ def _step_closed(s: Any, closed: int, closed_job: int, taken: int) -> None:
 @_compiled
 def _step_queue(s: Any, taken: int) -> int:
     """Last pipeline stage and queue of the zero-skip controller; return 1 if a vector was dropped."""
-    entry = s.z3_entry
+    entry = s.z4_entry
     keep = s.ring_live[entry] > 0 or s.ring_end[entry] == 1 or s.ring_last[entry] == 1
     empty = s.head == s.tail
     if s.queued == 0 or taken == 1:
@@ -136,10 +136,10 @@ def _step_queue(s: Any, taken: int) -> int:
         if not empty:
             s.queued_entry = s.queue[s.head % RING]
             s.head += 1
-    if s.z3 == 1 and keep:
+    if s.z4 == 1 and keep:
         s.queue[s.tail % RING] = entry
         s.tail += 1
-    return 1 if s.z3 == 1 and not keep else 0
+    return 1 if s.z4 == 1 and not keep else 0
 
 
 @_compiled
@@ -194,7 +194,7 @@ def _step_cluster(
 ) -> None:
     """All of one cluster."""
     closed, closed_job = s.closed, s.closed_job
-    ready = s.credits > s.sent
+    ready = s.credits > 1
     taken = _step_issuer(s)
     describe = _step_drain(s, t, cycle)
     _step_closed(s, closed, closed_job, describe)
@@ -203,7 +203,9 @@ def _step_cluster(
         s.used -= 1
         s.free_at, s.free_next = s.free_next, -1
     dropped = _step_queue(s, taken)
-    s.credits += dropped + taken - s.sent
+    s.credits += s.returned - s.sent
+    s.returned = dropped + taken
+    s.z4, s.z4_entry = s.z3, s.z3_entry
     s.z3, s.z3_entry = s.z2, s.z2_entry
     s.z2, s.z2_entry = s.z1, s.z1_entry
     s.z1, s.z1_entry = s.sent, s.sent_entry

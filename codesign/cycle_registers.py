@@ -65,7 +65,8 @@ CLUSTER: Final = np.dtype(
             # decompressor: state, cycle of its job's start, next record and block, output register
             *("state", "since", "record", "block", "sent", "sent_entry", "entries", "jobs", "runs"),
             # zero skip: credits, pipeline, queue pointers, output register
-            *("credits", "z1", "z2", "z3", "z1_entry", "z2_entry", "z3_entry"),
+            *("credits", "returned", "z1", "z2", "z3", "z4"),
+            *("z1_entry", "z2_entry", "z3_entry", "z4_entry"),
             *("head", "tail", "queued", "queued_entry"),
             # beat issuer
             *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens", "busy_0", "busy_1"),

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from codesign.cycle_kernel import run_layer
 from codesign.cycle_registers import ACTIVITIES, CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
+from hw.beat_issuer import BeatIssuer
 from hw.cluster import Cluster
 from hw.column import Column
+from hw.decompressor import Decompressor
 from hw.drain_station import DrainStation
 from hw.output_buffer import OutputBuffer
 from hw.queue import Queue
-from hw.record_reader import RecordReader
 from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
@@ -135,10 +136,14 @@ def _dense_cycles(rows: int, cols: int, direction: Direction, arch: ArchConfig, 
 def _timing(arch: ArchConfig) -> Any:
     """Constants of the pipeline, taken from the components that set them."""
     timing = np.zeros(1, TIMING).view(np.recarray)
-    timing.start = RecordReader.START_LATENCY
-    # Select register, wait for the captured row, chain, output buffer.
+    timing.start = Decompressor.START_LATENCY
+    # Steal, wait for the captured row, chain, output buffer.
     timing.drain_tail = (
-        1 + Column.drain_cycle(arch) + arch.tokens + DrainStation.LATENCY + OutputBuffer.READY_LATENCY
+        BeatIssuer.STEAL_LATENCY
+        + Column.drain_cycle(arch)
+        + arch.tokens
+        + DrainStation.LATENCY
+        + OutputBuffer.READY_LATENCY
     )
     timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
     timing.egress = Queue.LATENCY

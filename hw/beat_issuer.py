@@ -1,6 +1,6 @@
 """Beat issuer: vectors to beats, one per cycle, into alternating psum banks."""
 
-from typing import Final
+from typing import Any, Final
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -15,9 +15,12 @@ __all__ = ["BeatIssuer"]
 class BeatIssuer(wiring.Component):
     """Walk the live groups of each vector, lowest first, one beat per cycle without a gap between vectors.
 
-    Latency 2 cycles from a vector to its first beat. A vector without live groups takes one cycle. Blocks
-    alternate between the two psum banks; a block does not start before its bank is drained. A steal from
-    the drain takes the cycle; the beat waits.
+    Latency ``LATENCY`` cycles from a vector to its first beat, ``STEAL_LATENCY`` from a steal to its own. A
+    vector without live groups takes one cycle. Blocks alternate between the two psum banks; a block does not
+    start before its bank is drained. A steal from the drain takes the cycle; the beat waits.
+
+    Which group comes next is decided in the first stage; what follows from it (row, lane, address, whether
+    a psum is new) is found in three more, in which steals keep their place among the beats.
 
     Parameters
     ----------
@@ -34,10 +37,14 @@ class BeatIssuer(wiring.Component):
     beat : Out(beat_shape(arch))
         Registered, as are the other outputs except ``i.ready``.
     closed : Out(stream.Signature(closed_shape(arch)))
-        A block got its last beat. The receiver has room for both banks; ``ready`` is not looked at.
+        A block got its last beat, which comes ``STEAL_LATENCY`` - 1 cycles later, ahead of any steal that
+        answers. The receiver has room for both banks; ``ready`` is not looked at.
     job_done : Out(1)
-        Pulse: the job needs its activations and weights no more.
+        Pulse: the job needs its activations and weights no more, once beats on their way are read.
     """
+
+    STEAL_LATENCY = 4
+    LATENCY = STEAL_LATENCY + 1
 
     horizontal: Signal
     i: stream.Interface
@@ -69,14 +76,11 @@ class BeatIssuer(wiring.Component):
         m = Module()
         current = bundle(vector_shape(self.arch), "current", reset_less=True)
         active, bank = Signal(), Signal()
-        rest = Signal(self.arch.groups)
+        # Whether the vector has a beat, and whether the one under way is its last.
+        some, single = Signal(reset_less=True), Signal(reset_less=True)
         finishing = Signal()
-        m.d.comb += [
-            # Clears the lowest set bit.
-            rest.eq(current.live & (current.live - 1)),
-            finishing.eq(active & ~self.steal & (rest == 0)),
-        ]
-        self._take(m, current, active, bank, rest, finishing)
+        m.d.comb += finishing.eq(active & ~self.steal & single)
+        self._take(m, current, active, bank, some, single, finishing)
         closing = Signal()
         m.d.comb += closing.eq(finishing & current.end)
         m.d.sync += [
@@ -86,8 +90,8 @@ class BeatIssuer(wiring.Component):
             self.closed.payload.last.eq(current.last),
             self.job_done.eq(finishing & current.last),
         ]
-        row, lane, lanes = self._place(m, current)
-        self._emit(m, current, active, bank, row, lane, lanes)
+        chosen = self._choose(m, current, bank, active & ~self.steal & some)
+        self._emit(m, self._place(m, chosen))
         return m
 
     def _take(
@@ -96,28 +100,34 @@ class BeatIssuer(wiring.Component):
         current: data.View,
         active: Signal,
         bank: Signal,
-        rest: Signal,
+        some: Signal,
+        single: Signal,
         finishing: Signal,
     ) -> None:
         """Move on to the next vector, unless it opens a block whose bank is not drained yet."""
         busy = Signal(2)
         next_bank, opens = Signal(), Signal(init=1)
         open_slot, blocked, take = Signal(), Signal(), Signal()
+        rest = Signal(self.arch.groups)
         m.d.comb += [
-            open_slot.eq(~active | finishing),
+            open_slot.eq(~active | single),
             blocked.eq(opens & busy.bit_select(next_bank, 1)),
             self.i.ready.eq(open_slot & ~blocked & ~self.steal),
             take.eq(self.i.ready & self.i.valid),
+            rest.eq(_without_lowest(current.live)),
         ]
         with m.If(take):
+            arriving = self.i.payload.live
             m.d.sync += [
                 current.eq(self.i.payload),
                 bank.eq(next_bank),
                 opens.eq(self.i.payload.end),
                 next_bank.eq(next_bank ^ self.i.payload.end),
+                some.eq(arriving.any()),
+                single.eq(_without_lowest(arriving) == 0),
             ]
         with m.Elif(active & ~self.steal):
-            m.d.sync += current.live.eq(rest)
+            m.d.sync += [current.live.eq(rest), single.eq(_without_lowest(rest) == 0)]
         with m.If(open_slot & ~self.steal):
             m.d.sync += active.eq(take)
         with m.If(self.release):
@@ -125,82 +135,109 @@ class BeatIssuer(wiring.Component):
         with m.If(finishing & current.end):
             m.d.sync += busy.bit_select(bank, 1).eq(1)
 
-    def _place(self, m: Module, current: data.View) -> tuple[Value, Value, Value]:
-        """Psum row, activation lane and psum lanes of the current beat."""
+    def _choose(self, m: Module, current: data.View, bank: Signal, valid: Value) -> data.View:
+        """Second stage: the group of this beat as one set bit, or the row to steal."""
+        arch = self.arch
+        layout = data.StructLayout(
+            {
+                **{name: 1 for name in ("valid", "steal", "release", "bank")},
+                "steal_row": self.beat.row.shape(),
+                "lowest": arch.groups,
+                **{
+                    name: vector_shape(arch)[name].shape
+                    for name in ("position", "bitmap", "values", "weight_bank", "activation_bank")
+                },
+            }
+        )
+        chosen = bundle(layout, "chosen")
+        names = ("position", "bitmap", "values", "weight_bank", "activation_bank")
+        m.d.sync += [chosen[name].eq(current[name]) for name in names]
+        m.d.sync += [
+            chosen.valid.eq(valid),
+            chosen.steal.eq(self.steal),
+            chosen.release.eq(self.release),
+            chosen.bank.eq(Mux(self.steal, self.steal_bank, bank)),
+            chosen.steal_row.eq(self.steal_row),
+            chosen.lowest.eq(current.live & ~_without_lowest(current.live)),
+        ]
+        return chosen
+
+    def _place(self, m: Module, chosen: data.View) -> data.View:
+        """Third stage: psum row, lanes and activation of the beat, and which values lie before its own."""
         arch = self.arch
         lane_bits, group_bits = arch.lanes.bit_length() - 1, arch.groups.bit_length() - 1
-        row, lane, lanes = Signal(self.beat.row.shape()), Signal(self.beat.lane.shape()), Signal(arch.lanes)
-        low = current.position[:lane_bits]
-        middle = current.position[lane_bits : lane_bits + group_bits]
-        high = current.position[lane_bits + group_bits :]
-        lowest = Signal(arch.groups)
+        low = chosen.position[:lane_bits]
+        middle = chosen.position[lane_bits : lane_bits + group_bits]
+        high = chosen.position[lane_bits + group_bits :]
         group = Signal(max(group_bits, 1))
-        one_lane = (1 << low)[: arch.lanes] if lane_bits else 1
         # Position of a one-hot bit, bit by bit of the result.
-        bits = (Cat(lowest[n] for n in range(arch.groups) if n >> bit & 1).any() for bit in range(group_bits))
+        bits = (
+            Cat(chosen.lowest[n] for n in range(arch.groups) if n >> bit & 1).any()
+            for bit in range(group_bits)
+        )
+        m.d.comb += group.eq(Cat(bits))
         # With one group per segment there is nothing to choose; an empty choice is no legal Verilog.
         inner = Mux(self.horizontal, group[:group_bits], middle) if group_bits else Const(0, 0)
-        word = Signal(len(self.beat.activation.word))
-        m.d.comb += [
-            lowest.eq(current.live & -current.live),
-            group.eq(Cat(bits)),
-            lane.eq(low),
-            row.eq(Mux(self.horizontal, middle, group)),
-            lanes.eq(Mux(self.horizontal, one_lane, (1 << arch.lanes) - 1)),
-            word.eq(Cat(inner, high)),
-        ]
+        one_lane = (1 << low)[: arch.lanes] if lane_bits else 1
+        row = Mux(self.horizontal, middle, group)
+        above = (chosen.lowest[n + 1 :].any() for n in range(arch.groups))
+        layout = data.StructLayout(
+            {**_beat_fields(arch), "release": 1, "below": arch.groups, "values": chosen.values.shape()}
+        )
+        placed = bundle(layout, "placed")
         m.d.sync += [
-            self.beat.activation.word.eq(word),
-            self.beat.activation.bank.eq(current.activation_bank),
+            placed.valid.eq(chosen.valid),
+            placed.steal.eq(chosen.steal),
+            placed.release.eq(chosen.release),
+            placed.psum_bank.eq(chosen.bank),
+            placed.row.eq(Mux(chosen.steal, chosen.steal_row, row)),
+            placed.lane.eq(low),
+            placed.lanes.eq(Mux(chosen.valid, Mux(self.horizontal, one_lane, (1 << arch.lanes) - 1), 0)),
+            placed.activation.word.eq(Cat(inner, high)),
+            placed.activation.bank.eq(chosen.activation_bank),
+            # Values lie beat after beat, those of skipped groups too.
+            placed.below.eq(chosen.bitmap & Cat(above)),
+            placed.values.eq(chosen.values),
+            placed.value_bank.eq(chosen.weight_bank),
         ]
-        self._address(m, current, lowest)
-        return row, lane, lanes
+        return placed
 
-    def _address(self, m: Module, current: data.View, lowest: Signal) -> None:
-        """Values lie beat after beat, those of skipped groups too: count the vector's groups before this."""
-        groups = self.arch.groups
-        rank, below = Signal(range(groups + 1)), Signal(groups)
-        m.d.comb += [
-            below.eq(current.bitmap & (lowest - 1)),
-            rank.eq(sum(below[n] for n in range(groups))),
-        ]
-        m.d.sync += [
-            self.beat.value.index.eq(current.values + rank),
-            self.beat.value.bank.eq(current.weight_bank),
-        ]
-
-    def _emit(
-        self,
-        m: Module,
-        current: data.View,
-        active: Signal,
-        bank: Signal,
-        row: Value,
-        lane: Value,
-        lanes: Value,
-    ) -> None:
-        """Register the beat and remember which psums have been started."""
+    def _emit(self, m: Module, placed: data.View) -> None:
+        """Last stages: count the values before the beat, and remember which psums have been started."""
         arch = self.arch
         touched = bundle(data.ArrayLayout(data.ArrayLayout(arch.lanes, arch.groups), 2), "touched")
-        valid = Signal()
-        target_row, target_bank = Signal(self.beat.row.shape()), Signal()
-        started = Signal(arch.lanes)
-        m.d.comb += [
-            valid.eq(active & ~self.steal & current.live.any()),
-            target_row.eq(Mux(self.steal, self.steal_row, row)),
-            target_bank.eq(Mux(self.steal, self.steal_bank, bank)),
-            started.eq(touched[target_bank][target_row]),
-        ]
+        counted = bundle(data.StructLayout(_beat_fields(arch)), "counted")
+        first = Signal(arch.lanes, reset_less=True)
+        rank, values = Signal(range(arch.groups + 1), reset_less=True), Signal(placed.values.shape())
+        m.d.sync += [counted[name].eq(placed[name]) for name in _beat_fields(arch)]
         m.d.sync += [
-            self.beat.valid.eq(valid),
-            self.beat.steal.eq(self.steal),
-            self.beat.lane.eq(lane),
-            self.beat.row.eq(target_row),
-            self.beat.psum_bank.eq(target_bank),
-            self.beat.lanes.eq(Mux(valid, lanes, 0)),
-            self.beat.first.eq(~started),
+            first.eq(~touched[placed.psum_bank][placed.row]),
+            rank.eq(sum(placed.below[n] for n in range(arch.groups))),
+            values.eq(placed.values),
         ]
-        with m.If(valid):
-            m.d.sync += touched[target_bank][target_row].eq(started | lanes)
-        with m.Elif(self.release):
-            m.d.sync += touched[self.steal_bank].eq(0)
+        for bank in range(2):
+            for row in range(arch.groups):
+                here = (placed.psum_bank == bank) & (placed.row == row)
+                with m.If(placed.release & (placed.psum_bank == bank)):
+                    m.d.sync += touched[bank][row].eq(0)
+                with m.Elif(here):
+                    m.d.sync += touched[bank][row].eq(touched[bank][row] | placed.lanes)
+        kept = ("valid", "steal", "activation", "lane", "row", "psum_bank", "lanes")
+        m.d.sync += [self.beat[name].eq(counted[name]) for name in kept]
+        m.d.sync += [
+            self.beat.first.eq(first),
+            self.beat.value.index.eq(values + rank),
+            self.beat.value.bank.eq(counted.value_bank),
+        ]
+
+
+def _beat_fields(arch: ArchConfig) -> dict[str, Any]:
+    """Fields of a beat that are known before its values are counted."""
+    beat = beat_shape(arch)
+    names = ("valid", "steal", "activation", "lane", "row", "psum_bank", "lanes")
+    return {**{name: beat[name].shape for name in names}, "value_bank": 1}
+
+
+def _without_lowest(bits: Value) -> Value:
+    """Return ``bits`` without the lowest that is set, flat however many there are."""
+    return Cat(bits[n] & bits[:n].any() if n else Const(0, 1) for n in range(len(bits)))

@@ -191,8 +191,8 @@ class Cluster(wiring.Component):
             Value.cast(head.weights).eq(weights),
         ]
         self._psum_control(m, head, beat)
-        # The first select is made in the cycle of the beat of its steal.
-        wait = Column.drain_cycle(arch)
+        # A select is made in the cycle after its steal, whose beat comes later.
+        wait = BeatIssuer.STEAL_LATENCY - 1 + Column.drain_cycle(arch)
         m.d.comb += Value.cast(head.drain).eq(delay(m, drain.select, wait, "select"))
         chain: ValueLike = head
         drained: ValueLike = 0

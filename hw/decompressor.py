@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory
+from hw.record_decoder import RecordDecoder
 from hw.record_reader import RecordReader
 from hw.shapes import JOB_WIDTH, LoadKind, bundle, descriptor_shape, load_shape, vector_shape
 from spec.arch import ArchConfig
@@ -24,10 +25,12 @@ class _Walk:
     """Blocks whose descriptor has been fetched."""
     is_last: Signal
     descriptor: data.View
-    following: Signal
-    """Position after the last vector's."""
+    position: Signal
+    """Of the vector or escape before."""
     values: Signal
     """Address of the next vector's first value."""
+    receiving: Signal
+    """Records are taken."""
     finish: Signal
 
 
@@ -35,7 +38,7 @@ class Decompressor(wiring.Component):
     """Walk a bank's records once per job and send every vector with position and first value address.
 
     Latency 1 cycle; one record per cycle while ``o.ready``. An escape takes a cycle and sends nothing.
-    Two cycles pass between blocks, for the descriptor, and ``RecordReader.START_LATENCY`` between jobs; the
+    Two cycles pass between blocks, for the descriptor, and ``START_LATENCY`` between jobs; the
     zero-skip controller's queue hides both while it holds work. Records that run out before the last
     block's end are made up: empty ends, so that a job always finishes. A job without blocks sends one
     vector without groups that closes the job.
@@ -53,6 +56,9 @@ class Decompressor(wiring.Component):
         ``live`` equals ``bitmap``. ``ready`` is a credit: it takes the vector of the next cycle.
     """
 
+    START_LATENCY = RecordReader.START_LATENCY + RecordDecoder.LATENCY
+    """Cycles from the last idle one to the job's first record."""
+
     load: data.View
     o: stream.Interface
 
@@ -69,6 +75,7 @@ class Decompressor(wiring.Component):
         m = Module()
         arch = self.arch
         m.submodules.reader = reader = RecordReader(arch)
+        m.submodules.decoder = decoder = RecordDecoder(arch)
         m.submodules.blocks = blocks = BlockMemory(descriptor_shape(arch).size, 2 * arch.block_depth)
         block_counts, word_counts = self._connect_load(m, reader, blocks)
         jobs = self._queue_jobs(m)
@@ -78,29 +85,41 @@ class Decompressor(wiring.Component):
             number=Signal(range(arch.block_depth + 1), name="number"),
             is_last=Signal(name="is_last"),
             descriptor=bundle(descriptor_shape(arch), "descriptor", reset_less=True),
-            following=Signal(arch.position_width, name="following", reset_less=True),
+            position=Signal(arch.position_width, name="position", reset_less=True),
             values=Signal(self.o.payload.values.shape(), name="values", reset_less=True),
+            receiving=Signal(name="receiving"),
             finish=Signal(name="finish"),
         )
+        wiring.connect(m, reader.o, decoder.i)
         m.d.comb += [
+            decoder.exhausted.eq(reader.exhausted),
+            decoder.clear.eq(reader.start),
             blocks.read_address.eq(Cat(walk.number[: len(blocks.read_address) - 1], job.weight_bank)),
             reader.bank.eq(job.weight_bank),
             reader.words.eq(word_counts[job.weight_bank]),
-            walk.is_last.eq(walk.number == block_counts[job.weight_bank]),
             jobs.ready.eq(walk.finish),
         ]
-        m.d.sync += self.o.valid.eq(0)
-        self._step(m, reader, blocks, jobs, walk)
+        m.d.sync += walk.is_last.eq(walk.number == block_counts[job.weight_bank])
+        self._step(m, reader, decoder, blocks, jobs, walk)
+        self._vector(m, decoder.o.payload, walk)
         return m
 
     def _step(
-        self, m: Module, reader: RecordReader, blocks: BlockMemory, jobs: stream.Interface, walk: _Walk
+        self,
+        m: Module,
+        reader: RecordReader,
+        decoder: RecordDecoder,
+        blocks: BlockMemory,
+        jobs: stream.Interface,
+        walk: _Walk,
     ) -> None:
         """Take jobs, blocks and records in their order."""
+        m.d.sync += self.o.valid.eq(0)
+        start = data.View(descriptor_shape(self.arch), blocks.read_data).start
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += reader.start.eq(1)
-                m.d.sync += [walk.number.eq(0), walk.values.eq(0)]
+                m.d.sync += walk.values.eq(0)
                 with m.If(jobs.valid):
                     m.next = "start"
             with m.State("start"):
@@ -108,20 +127,18 @@ class Decompressor(wiring.Component):
                 with m.If(~walk.is_last):
                     m.next = "fetch"
                 with m.Elif(self.o.ready):
-                    self._send(m, walk, last=1)
+                    m.d.sync += self.o.valid.eq(1)
                     m.d.comb += walk.finish.eq(1)
                     m.next = "idle"
             with m.State("fetch"):
                 m.d.sync += walk.number.eq(walk.number + 1)
                 m.next = "block"
             with m.State("block"):
-                m.d.sync += [
-                    walk.descriptor.eq(blocks.read_data),
-                    walk.following.eq(data.View(descriptor_shape(self.arch), blocks.read_data).start),
-                ]
+                # The first step is counted from the input before the start.
+                m.d.sync += [walk.descriptor.eq(blocks.read_data), walk.position.eq(start - 1)]
                 m.next = "records"
             with m.State("records"):
-                self._records(m, reader, walk)
+                self._records(m, decoder.o, walk)
 
     def _connect_load(
         self, m: Module, reader: RecordReader, blocks: BlockMemory
@@ -168,57 +185,37 @@ class Decompressor(wiring.Component):
             m.d.sync += entries[slot].eq(Cat(self.load.address[: 1 + JOB_WIDTH], self.load.bank))
         return head
 
-    def _records(self, m: Module, reader: RecordReader, walk: _Walk) -> None:
+    def _records(self, m: Module, records: stream.Interface, walk: _Walk) -> None:
         """Take one record per cycle while the zero-skip controller has room."""
-        record = reader.o.payload
-        end, escape, groups = Signal(), Signal(), Signal(range(self.arch.groups + 1))
-        step = Signal(self.arch.advance_width + 1)
-        bitmap = Signal(self.arch.groups)
-        place = Signal(self.arch.position_width)
-        m.d.comb += [
-            bitmap.eq(Mux(reader.exhausted, 0, record.bitmap)),
-            end.eq(record.end | reader.exhausted),
-            escape.eq((bitmap == 0) & ~end),
-            groups.eq(sum(bitmap[n] for n in range(self.arch.groups))),
-            step.eq(record.advance + 1),
-            place.eq(walk.following + record.advance),
-        ]
-        with m.If(self.o.ready & (reader.o.valid | reader.exhausted)):
-            m.d.comb += reader.o.ready.eq(1)
-            with m.If(escape):
-                m.d.sync += walk.following.eq(walk.following + (step << self.arch.advance_width))
-            with m.Else():
-                m.d.sync += [walk.following.eq(place + 1), walk.values.eq(walk.values + groups)]
-                m.d.sync += self.o.payload.block.eq(walk.descriptor)
-                self._send(m, walk, last=end & walk.is_last, place=place, bitmap=bitmap, end=end)
-            with m.If(end):
+        record = records.payload
+        m.d.comb += [walk.receiving.eq(1), records.ready.eq(self.o.ready)]
+        with m.If(self.o.ready & records.valid):
+            m.d.sync += [
+                self.o.valid.eq(~record.escape),
+                walk.position.eq(walk.position + record.step),
+                walk.values.eq(walk.values + record.count),
+            ]
+            with m.If(record.end):
+                m.next = "fetch"
                 with m.If(walk.is_last):
+                    # Here, since `is_last` lags by a cycle and the next job asks it for its blocks at once.
+                    m.d.sync += walk.number.eq(0)
                     m.d.comb += walk.finish.eq(1)
                     m.next = "idle"
-                with m.Else():
-                    m.next = "fetch"
 
-    def _send(
-        self,
-        m: Module,
-        walk: _Walk,
-        *,
-        last: ValueLike,
-        place: ValueLike = 0,
-        bitmap: ValueLike = 0,
-        end: ValueLike = 0,
-    ) -> None:
-        """Register one vector for the next component; the receiver's credit makes room for it."""
+    def _vector(self, m: Module, record: data.View, walk: _Walk) -> None:
+        """Register what the next component gets if ``o.valid`` says so; there is a credit for it."""
         vector = self.o.payload
+        bitmap = Mux(walk.receiving, record.bitmap, 0)
         m.d.sync += [
-            self.o.valid.eq(1),
-            vector.position.eq(place),
+            vector.position.eq(walk.position + record.step),
             vector.bitmap.eq(bitmap),
             vector.live.eq(bitmap),
             vector.values.eq(walk.values),
             vector.weight_bank.eq(walk.job.weight_bank),
             vector.activation_bank.eq(walk.job.activation_bank),
-            vector.end.eq(end),
-            vector.last.eq(last),
+            vector.end.eq(walk.receiving & record.end),
+            vector.last.eq(walk.is_last & (record.end | ~walk.receiving)),
             vector.job.eq(walk.job.job),
+            vector.block.eq(walk.descriptor),
         ]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,8 +19,8 @@ class RecordReader(wiring.Component):
     """Hold both banks of packed records and stream one bank's records from its start.
 
     Words of W bits are read as chunks, the smallest power of two that holds a record, through a short
-    queue into an aligner; so records need no padding in memory and none in the stream. The first record
-    is there ``START_LATENCY`` cycles after the last cycle of ``start``, then one per cycle.
+    queue into a window of two chunks; so records need no padding in memory and none in the stream. The first
+    record is there ``START_LATENCY`` cycles after the last cycle of ``start``, then one per cycle.
 
     Parameters
     ----------
@@ -37,10 +37,11 @@ class RecordReader(wiring.Component):
         With ``start``: the bank to read, and how many of its words are valid.
     o : Out(stream.Signature(record_shape(arch)))
     exhausted : Out(1)
-        There is no further record.
+        There is no further record; rises at most ``EXHAUSTED_DELAY`` cycles after that is so.
     """
 
-    START_LATENCY = 7
+    START_LATENCY = 8
+    EXHAUSTED_DELAY = 3
     QUEUE_DEPTH = 8
 
     write_enable: Signal
@@ -83,7 +84,7 @@ class RecordReader(wiring.Component):
         ]
         issue, address, fetching = self._issue(m, chunks)
         self._fetch(m, storage, chunks, issue, address)
-        self._align(m, chunks, fetching)
+        self._cut(m, chunks, fetching)
         return m
 
     def _issue(self, m: Module, chunks: Queue) -> tuple[Signal, Signal, Signal]:
@@ -95,21 +96,28 @@ class RecordReader(wiring.Component):
         chunk_bits = (per_word - 1).bit_length()
         left = Signal(range(self.arch.record_depth * per_word + 1))
         address = Signal(chunk_bits + len(self.write_address) + 1, reset_less=True)
-        credits = Signal(range(self.QUEUE_DEPTH + 1), init=self.QUEUE_DEPTH)
-        issue, pop, fetching = Signal(), Signal(), Signal()
-        m.d.comb += [
-            issue.eq((left != 0) & (credits != 0)),
-            pop.eq(chunks.o.valid & chunks.o.ready),
-            fetching.eq((left != 0) | (credits != self.QUEUE_DEPTH)),
+        credits, after = (Signal(range(self.QUEUE_DEPTH + 1), init=self.QUEUE_DEPTH) for _ in range(2))
+        # Flags of the counts, which are too far from registers to decide in the same cycle.
+        more, room, fetching = Signal(), Signal(init=1), Signal()
+        issue, popped = Signal(), Signal()
+        m.d.comb += [issue.eq(more & room), after.eq(credits - issue + popped)]
+        m.d.sync += [
+            popped.eq(chunks.o.valid & chunks.o.ready),
+            credits.eq(after),
+            room.eq(after != 0),
+            fetching.eq(more | (credits != self.QUEUE_DEPTH)),
         ]
-        m.d.sync += credits.eq(credits - issue + pop)
         with m.If(issue):
-            m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
+            m.d.sync += [address.eq(address + 1), left.eq(left - 1), more.eq(left != 1)]
         with m.If(self.start):
             m.d.sync += [
                 address.eq(Cat(Const(0, len(address) - 1), self.bank)),
                 left.eq(self.words << chunk_bits),
+                more.eq(self.words != 0),
                 credits.eq(self.QUEUE_DEPTH),
+                room.eq(1),
+                popped.eq(0),
+                fetching.eq(1),
             ]
         return issue, address, fetching
 
@@ -130,29 +138,34 @@ class RecordReader(wiring.Component):
         with m.If(self.start):
             m.d.sync += [stage.eq(0) for stage in stages]
 
-    def _align(self, m: Module, chunks: Queue, fetching: Signal) -> None:
-        """Cut records off the low end of a buffer and append chunks at its high end."""
+    def _cut(self, m: Module, chunks: Queue, fetching: Signal) -> None:
+        """Cut the record at ``offset`` out of the lower chunk and the one behind it."""
         record, chunk = self.arch.record_width, self.chunk_width
-        buffer = Signal(2 * chunk, reset_less=True)
-        count, after = Signal(range(2 * chunk + 1)), Signal(range(2 * chunk + 1))
-        shifted = Signal(2 * chunk)
-        take, ready = Signal(), Signal()
+        lower, lower_valid = Signal(chunk, reset_less=True), Signal()
+        offset = Signal(max((chunk - 1).bit_length(), 1))
+        # Of the record at ``offset``: it needs no bit of the upper chunk, and no bit of the lower is left.
+        fits, spends = Signal(init=1), Signal(init=record == chunk)
+        found, take, shift = Signal(), Signal(), Signal()
+        following = Signal(len(offset))
+        window = Cat(lower, chunks.o.payload)
         m.d.comb += [
-            self.o.valid.eq(count >= record),
-            self.o.payload.eq(buffer[:record]),
-            take.eq(self.o.valid & self.o.ready),
-            after.eq(Mux(take, count - record, count)),
-            shifted.eq(Mux(take, buffer >> record, buffer)),
-            ready.eq(after <= chunk),
-            chunks.o.ready.eq(ready),
-            self.exhausted.eq(~fetching & (count < record)),
+            found.eq(lower_valid & (fits | chunks.o.valid)),
+            take.eq(found & (~self.o.valid | self.o.ready)),
+            shift.eq(~lower_valid | (take & spends)),
+            following.eq((offset + record) % chunk),
+            chunks.o.ready.eq(shift),
+            self.exhausted.eq(~fetching & ~found & ~self.o.valid),
         ]
-        with m.If(ready & chunks.o.valid):
+        with m.If(shift):
+            m.d.sync += [lower.eq(chunks.o.payload), lower_valid.eq(chunks.o.valid)]
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [self.o.valid.eq(found), self.o.payload.eq((window >> offset)[:record])]
+        with m.If(take):
             m.d.sync += [
-                buffer.eq(shifted | (chunks.o.payload << after)[: 2 * chunk]),
-                count.eq(after + chunk),
+                offset.eq(following),
+                fits.eq(following + record <= chunk),
+                spends.eq(following + record >= chunk),
             ]
-        with m.Else():
-            m.d.sync += [buffer.eq(shifted), count.eq(after)]
         with m.If(self.start):
-            m.d.sync += [count.eq(0), buffer.eq(0)]
+            m.d.sync += [self.o.valid.eq(0), lower_valid.eq(0)]
+            m.d.sync += [offset.eq(0), fits.eq(1), spends.eq(int(record == chunk))]

@@ -24,7 +24,9 @@ class ZeroSkip(wiring.Component):
     costs the array nothing while the queue holds work. Vectors that close a block or a job stay.
 
     Latency ``LATENCY`` cycles through an empty queue; one vector per cycle. ``i.ready`` is a credit: it
-    says that the queue has a place for the vector that is sent in this cycle and comes in the next.
+    says that the queue has a place for the vector that is sent in this cycle and comes in the next. It
+    comes back ``CREDIT_LATENCY`` cycles after a vector was sent and dropped; a shorter queue cannot keep up
+    with a vector per cycle.
 
     Parameters
     ----------
@@ -42,7 +44,8 @@ class ZeroSkip(wiring.Component):
         Beats saved in this cycle.
     """
 
-    LATENCY = BlockMemory.LATENCY + 1 + Queue.LATENCY
+    LATENCY = BlockMemory.LATENCY + 2 + Queue.LATENCY
+    CREDIT_LATENCY = BlockMemory.LATENCY + 4
 
     horizontal: Signal
     load: data.View
@@ -72,14 +75,14 @@ class ZeroSkip(wiring.Component):
         vector, arriving = self._look_up(m, occupancy)
         live = self._live_groups(m, vector, occupancy.read_data)
 
+        # The vector waits a cycle for what is found out about its segment.
+        waiting = bundle(vector_shape(arch), "waiting", reset_less=True)
         checked = bundle(vector_shape(arch), "checked", reset_less=True)
-        valid, keep = Signal(), Signal()
-        m.d.sync += [checked.eq(vector), checked.live.eq(live), valid.eq(arriving)]
-        m.d.comb += [
-            keep.eq(checked.live.any() | checked.end | checked.last),
-            queue.i.payload.eq(checked),
-            queue.i.valid.eq(valid & keep),
-        ]
+        waits, valid, keep = Signal(), Signal(), Signal(reset_less=True)
+        m.d.sync += [waiting.eq(vector), waits.eq(arriving)]
+        m.d.sync += [checked.eq(waiting), checked.live.eq(live), valid.eq(waits)]
+        m.d.sync += keep.eq(live.any() | waiting.end | waiting.last)
+        m.d.comb += [queue.i.payload.eq(checked), queue.i.valid.eq(valid & keep)]
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         self._count(m, checked, valid)
         self._credit(m, dropped=valid & ~keep)
@@ -97,13 +100,20 @@ class ZeroSkip(wiring.Component):
         return vector, delay(m, self.i.valid, wait, "arriving", reset_less=False)
 
     def _live_groups(self, m: Module, vector: data.View, segment: Value) -> Signal:
-        """Groups of ``vector`` that meet an activation, given which inputs of its ``segment`` have any."""
-        low = self.arch.segment.bit_length() - 1
-        live, input_live = Signal(self.arch.groups), Signal()
-        m.d.comb += input_live.eq(segment.bit_select(vector.position[:low] if low else 0, 1))
-        for group in range(self.arch.groups):
-            lanes = segment.word_select(group, self.arch.lanes)
-            m.d.comb += live[group].eq(vector.bitmap[group] & Mux(self.horizontal, lanes.any(), input_live))
+        """Groups that meet an activation, of the ``vector`` of the cycle before.
+
+        ``segment`` says which inputs of its segment have any.
+        """
+        arch, low = self.arch, self.arch.segment.bit_length() - 1
+        live, input_live = Signal(arch.groups), Signal(reset_less=True)
+        met, bitmap = Signal(arch.groups, reset_less=True), Signal(arch.groups, reset_less=True)
+        lanes = Cat(segment.word_select(group, arch.lanes).any() for group in range(arch.groups))
+        m.d.sync += [
+            input_live.eq(segment.bit_select(vector.position[:low] if low else 0, 1)),
+            met.eq(lanes),
+            bitmap.eq(vector.bitmap),
+        ]
+        m.d.comb += live.eq(bitmap & Mux(self.horizontal, met, input_live.replicate(arch.groups)))
         return live
 
     def _address(self, segment: Value, bank: Value) -> Value:
@@ -148,14 +158,16 @@ class ZeroSkip(wiring.Component):
         m.d.sync += self.skipped.eq(Mux(valid, total, 0))
 
     def _credit(self, m: Module, dropped: Value) -> None:
-        """One credit per queue entry: spent when a vector is sent, back when it is dropped or taken."""
-        depth = self.arch.queue_depth
-        credits = Signal(range(depth + 1), init=depth)
-        spent, taken = Signal(), Signal()
-        m.d.comb += [
-            # ``i.valid`` comes a cycle after the decision to send, so that one is still uncounted.
-            self.i.ready.eq(credits > self.i.valid),
-            spent.eq(self.i.valid),
-            taken.eq(self.o.valid & self.o.ready),
+        """One credit per queue entry: spent when a vector is sent, back when it is dropped or taken.
+
+        ``i.valid`` comes a cycle after the decision to send, so the last but one credit may be spent already.
+        """
+        most = self.arch.queue_depth
+        credits, after = Signal(range(most + 1), init=most), Signal(range(most + 1))
+        returned = Signal(2)
+        m.d.comb += after.eq(credits - self.i.valid + returned)
+        m.d.sync += [
+            credits.eq(after),
+            returned.eq(dropped + (self.o.valid & self.o.ready)),
+            self.i.ready.eq(after > 1),
         ]
-        m.d.sync += credits.eq(credits - spent + dropped + taken)

@@ -85,31 +85,38 @@ class Bench:
             if vector.get("end") or vector.get("last"):
                 self.ends.append((count, vector))
             number += vector.get("end", 0)
-        self.beats = self.closed = self.released = self.jobs = 0
+        self.beats = self.closed = self.released = self.jobs = self.drained = 0
         self.first_beat = self.last_beat = -1
         self.started: dict[int, set[tuple[int, int]]] = {0: set(), 1: set()}
-        self.stolen: dict[str, int] = {}
+        self.stolen: deque[dict[str, int]] = deque([{}] * BeatIssuer.STEAL_LATENCY)
+        self.early: deque[dict[str, Any]] = deque()
         self.time = 0
 
     async def cycle(self, **steal: int) -> None:
-        """One cycle with or without a steal; the beat seen belongs to the cycle before."""
+        """One cycle with or without a steal; the beat seen belongs to a cycle ``STEAL_LATENCY`` before."""
         out = await self.ports.cycle(**steal)
-        beat = out["beat"]
-        assert beat["steal"] == bool(self.stolen)
-        if self.stolen:
+        beat, stolen = out["beat"], self.stolen.popleft()
+        assert beat["steal"] == bool(stolen)
+        if stolen:
             assert not beat["valid"]
-            assert (beat["row"], beat["psum_bank"]) == (self.stolen["steal_row"], self.stolen["steal_bank"])
+            assert (beat["row"], beat["psum_bank"]) == (stolen["steal_row"], stolen["steal_bank"])
             assert beat["first"] == self.untouched(beat)
             assert beat["lanes"] == 0
-            if self.stolen.get("release"):
+            if stolen.get("release"):
                 self.started[beat["psum_bank"]].clear()
                 self.released += 1
         elif beat["valid"]:
             self.check(beat)
         else:
             assert beat["lanes"] == 0
-        self.close(out)
-        self.stolen, self.time = steal, self.time + 1
+        # Ends are told as soon as they are decided, the beats that they are about on their way.
+        self.early.append(out)
+        if len(self.early) == BeatIssuer.STEAL_LATENCY:
+            self.close(self.early.popleft())
+        self.drained += bool(steal.get("release"))
+        self.closed += out["closed__valid"]
+        self.stolen.append(steal)
+        self.time += 1
 
     def untouched(self, beat: dict[str, Any]) -> int:
         started = self.started[beat["psum_bank"]]
@@ -138,12 +145,11 @@ class Bench:
             assert (payload["job"], payload["last"]) == (vector["job"], vector["last"])
             assert payload["block"]["start"] == vector["block"]["start"]
             assert payload["block"]["others"] == vector["block"]["others"]
-        self.closed += out["closed__valid"]
         self.jobs += out["job_done"]
 
     async def drain(self, rng: random.Random, stall: float) -> None:
         """Steal every row of the oldest closed block."""
-        bank = self.released % 2
+        bank = self.drained % 2
         for row in range(GROUPS):
             while rng.random() < stall:
                 await self.cycle()
@@ -166,7 +172,7 @@ async def beats_come_in_order_while_blocks_drain(
     source.send(bench.ports.encode("i__payload", vector) for block in blocks for vector in block)
     while bench.released < len(blocks):
         await bench.cycle()
-        if bench.closed > bench.released:
+        if bench.closed > bench.drained:
             await bench.drain(rng, stall_o)
 
     assert not bench.expected
