@@ -215,24 +215,28 @@ def _step_cluster(
 @_compiled
 def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> int:
     """Collector; return the cycle of the job's end if its last trailer goes out now, else -1."""
-    count = len(clusters)
+    count, entered, ended = len(clusters), g.state, -1
     if g.state == _C_CHOOSE:
         for offset in range(1, count + 1):
             n = (g.chosen + offset) % count
-            if clusters[n].pending > 0 and clusters[n].pending_0 == g.current % 4:
+            if clusters[n].eligible == 1:
                 g.chosen, g.word, g.state = n, 0, _C_HEADER
                 break
-    elif g.state == _C_HEADER:
-        g.state = _C_WORDS
-    elif g.state == _C_WORDS:
-        g.word += 1
-        if g.word == t.words_per_block:
-            g.state = _C_TRAILER
-    else:
-        g.state = _C_CHOOSE
+    for n in range(count):
+        s = clusters[n]
+        s.eligible = 1 if s.pending > 0 and s.pending_0 == g.current % 4 else 0
+    if entered == _C_HEADER:
         s = clusters[g.chosen]
         s.pending -= 1
         s.pending_0 = s.pending_1
+        g.state = _C_WORDS
+    elif entered == _C_WORDS:
+        g.word += 1
+        if g.word == t.words_per_block:
+            g.state = _C_TRAILER
+    elif entered == _C_TRAILER:
+        g.state = _C_CHOOSE
+        s = clusters[g.chosen]
         if s.free_at > cycle:
             s.free_next = cycle + 1 + g.chosen
         else:
@@ -243,8 +247,8 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
         if g.fetched == totals[g.current]:
             g.fetched = 0
             g.current += 1
-            return int(end)
-    return -1
+            ended = int(end)
+    return ended
 
 
 @_compiled
@@ -254,15 +258,15 @@ def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
         committed = g.packet
         g.packet += 1
         g.commit_at = -1
-        # Header in the next cycle, check from the one after.
-        g.check_from = cycle + 2
+        # Header in the next cycle, judged in the one after.
+        g.check_from = cycle + 3
         return int(committed)
     if g.commit_at < 0 and g.packet < len(kinds) and cycle >= g.check_from:
         kind = kinds[g.packet]
         free = (
-            (kind == _ACTIVATIONS and g.activations_free == 1)
-            or (kind == _PASS and g.weights_free == 1)
-            or (kind == _END and g.idle == 1)
+            (kind == _ACTIVATIONS and g.saw_activations_free == 1)
+            or (kind == _PASS and g.saw_weights_free == 1)
+            or (kind == _END and g.saw_idle == 1)
             or kind == _OTHER
         )
         if free:
@@ -272,12 +276,13 @@ def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
 
 @_compiled
 def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, collected: int) -> None:
-    """Scheduler: flags from the counts as they were, then the counts."""
+    """Scheduler: flags from the counts as they were, then the counts; the loader sees flags a cycle later."""
     most, fits = 0, 1
     for n in range(len(clusters)):
         most = max(most, clusters[n].waiting)
         if clusters[n].waiting > g.in_pass:
             fits = 0
+    g.saw_activations_free, g.saw_weights_free, g.saw_idle = g.activations_free, g.weights_free, g.idle
     g.activations_free = 1 if most < 2 and g.uncollected < t.max_jobs else 0
     g.weights_free = fits
     g.idle = 1 if most == 0 and g.uncollected == 0 else 0
@@ -342,7 +347,7 @@ def run_layer(
     run_at = np.full(jobs + 1, -1, np.int64)
     ended = np.full(jobs + 1, -1, np.int64)
     collected_jobs, ending = 0, 0
-    g.check_from = 3
+    g.check_from = 5
     for cycle in range(limit):
         collected = 0
         if collected_jobs < ending and ended[collected_jobs] == cycle:

@@ -75,7 +75,7 @@ CLUSTER: Final = np.dtype(
             *("closed_head", "closed_tail", "closed_out", "closed_out_job", "drain", "row", "step"),
             *("steal", "release", "steal_bank", "drain_bank", "drain_job", "used"),
             # scheduler and collector
-            *("waiting", "pending", "pending_0", "pending_1", "beats", "skipped"),
+            *("waiting", "pending", "pending_0", "pending_1", "eligible", "beats", "skipped"),
             # at most two halves of the output buffer are under way to or from the collector
             *("ready_at", "ready_job", "ready_next", "ready_next_job", "free_at", "free_next"),
         ),
@@ -91,6 +91,8 @@ CONTROL: Final = np.dtype(
         *("packet", "check_from", "commit_at", "issued"),
         # scheduler
         *("in_pass", "uncollected", "activations_free", "weights_free", "idle"),
+        # loader
+        *("saw_activations_free", "saw_weights_free", "saw_idle"),
         # collector
         *("state", "word", "chosen", "current", "fetched"),
         # counters

@@ -14,8 +14,8 @@ from hw.cluster import Cluster
 from hw.column import Column
 from hw.decompressor import Decompressor
 from hw.drain_station import DrainStation
+from hw.egress import Egress
 from hw.output_buffer import OutputBuffer
-from hw.queue import Queue
 from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
@@ -146,7 +146,7 @@ def _timing(arch: ArchConfig) -> Any:
         + OutputBuffer.READY_LATENCY
     )
     timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
-    timing.egress = Queue.LATENCY
+    timing.egress = Egress.LATENCY
     timing.words_per_block = arch.words_per_block
     timing.rows = arch.groups
     timing.row_cycles = arch.tokens + 1

@@ -59,7 +59,7 @@ class Accelerator(wiring.Component):
     @staticmethod
     def egress_depth(arch: ArchConfig) -> int:
         """Entries of the egress queue: enough to cover the collect chain at one word per cycle."""
-        return 1 << (arch.clusters + 16 - 1).bit_length()
+        return 1 << (arch.clusters + 20 - 1).bit_length()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,6 +1,7 @@
 """CRC-32 of a stream, a word per cycle."""
 
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -21,8 +22,8 @@ class Checksum(wiring.Component):
     """CRC-32 as in zlib (IEEE 802.3), of words in little-endian order.
 
     The CRC is linear, so every bit of the next register is the parity of some bits of register and word:
-    one reduction each, which stays flat however wide the word is. ``crc`` covers a word one cycle after
-    it; one word per cycle.
+    one reduction each, which stays flat however wide the word is. That of the word is found a cycle ahead.
+    ``crc`` covers a word ``LATENCY`` cycles after it; one word per cycle.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ class Checksum(wiring.Component):
     crc : Out(32)
     """
 
+    LATENCY = 2
+
     start: Signal
     valid: Signal
     data: Signal
@@ -49,19 +52,21 @@ class Checksum(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word_bytes = self.width // 8
-        register, current = Signal(32, init=_ONES), Signal(32)
-        terms: list[list[Value]] = [[] for _ in range(32)]
-        for bit in range(32):
-            reached = _step(1 << bit, 0, word_bytes)
-            for n in range(32):
-                if reached >> n & 1:
-                    terms[n].append(current[bit])
-        for bit in range(self.width):
-            reached = _step(0, 1 << bit, word_bytes)
-            for n in range(32):
-                if reached >> n & 1:
-                    terms[n].append(self.data[bit])
-        m.d.comb += [current.eq(Mux(self.start, _ONES, register)), self.crc.eq(~register)]
-        with m.If(self.valid):
-            m.d.sync += register.eq(Cat(Cat(some).xor() for some in terms))
+        register, folded = Signal(32, init=_ONES), Signal(32, reset_less=True)
+        starts, valid = Signal(reset_less=True), Signal()
+        own = _parities(register, [_step(1 << bit, 0, word_bytes) for bit in range(32)])
+        new = _parities(self.data, [_step(0, 1 << bit, word_bytes) for bit in range(self.width)])
+        # What the register of ones becomes.
+        first = _step(_ONES, 0, word_bytes)
+        m.d.sync += [folded.eq(new), starts.eq(self.start), valid.eq(self.valid)]
+        m.d.comb += self.crc.eq(~register)
+        with m.If(valid):
+            m.d.sync += register.eq(Mux(starts, first, own) ^ folded)
         return m
+
+
+def _parities(value: Value, reached: Sequence[int]) -> Value:
+    """Return 32 parities: bit n of ``value`` counts in those that are set in ``reached[n]``."""
+    return Cat(
+        Cat(value[bit] for bit, targets in enumerate(reached) if targets >> n & 1).xor() for n in range(32)
+    )

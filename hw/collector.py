@@ -80,18 +80,19 @@ class Collector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         item = self.request
-        credits = Signal(range(self.egress_depth + 1), init=self.egress_depth)
-        go, last_block, finish = Signal(), Signal(), Signal()
+        self._fetching = Signal(name="fetching")
+        credits, after = (Signal(range(self.egress_depth + 1), init=self.egress_depth) for _ in range(2))
+        go, last_block, finish = Signal(init=1), Signal(), Signal()
         chosen, word = Signal(item.cluster.shape()), Signal(item.address.shape())
         eligible = self._track(m, chosen, finish, last_block)
         m.d.comb += [
-            go.eq(credits != 0),
+            after.eq(credits - (item.kind != ItemKind.IDLE) + self.credit),
             self.empty.eq(credits == self.egress_depth),
             item.cluster.eq(chosen),
             item.address.eq(word),
             self.literal.eq(Mux(self.status.ready, self.status.payload.data, 0)),
         ]
-        m.d.sync += credits.eq(credits - (item.kind != ItemKind.IDLE) + self.credit)
+        m.d.sync += [credits.eq(after), go.eq(after != 0)]
         with m.If(self.clear):
             m.d.sync += chosen.eq(0)
         with m.FSM():
@@ -116,7 +117,7 @@ class Collector(wiring.Component):
         item = self.request
         with m.State("header"):
             with m.If(go):
-                m.d.comb += item.kind.eq(ItemKind.BLOCK_HEADER)
+                m.d.comb += [item.kind.eq(ItemKind.BLOCK_HEADER), self._fetching.eq(1)]
                 m.next = "words"
         with m.State("words"):
             with m.If(go):
@@ -131,12 +132,16 @@ class Collector(wiring.Component):
                 m.next = "choose"
 
     def _track(self, m: Module, chosen: Signal, finish: Signal, last_block: Signal) -> Signal:
-        """Follow jobs and finished blocks; return which clusters have a block of the current job."""
+        """Follow jobs and finished blocks; return which clusters have a block of the current job.
+
+        That is known a cycle late, so a block stops counting with its header: three cycles at least before
+        the next choice.
+        """
         totals = bundle(data.ArrayLayout(self.job.blocks.shape(), 1 << JOB_WIDTH), "totals")
         newest, current, fetched = Signal(JOB_WIDTH), Signal(JOB_WIDTH), Signal(self.job.blocks.shape())
         with m.If(self.job_valid):
             m.d.sync += [totals[newest].eq(self.job.blocks), newest.eq(newest + 1)]
-        m.d.comb += last_block.eq(fetched + 1 == totals[current])
+        m.d.sync += last_block.eq(fetched + 1 == totals[current])
         with m.If(finish):
             m.d.sync += fetched.eq(fetched + 1)
             with m.If(last_block):
@@ -148,10 +153,10 @@ class Collector(wiring.Component):
             count = Signal(range(3), name=f"count_{n}")
             pop, place = Signal(name=f"pop_{n}"), Signal(name=f"place_{n}")
             m.d.comb += [
-                pop.eq(finish & (chosen == n)),
+                pop.eq(self._fetching & (chosen == n)),
                 place.eq(count - pop),
-                eligible[n].eq((count != 0) & (jobs[0] == current)),
             ]
+            m.d.sync += eligible[n].eq((count != 0) & (jobs[0] == current))
             m.d.sync += count.eq(count + self.ready[n] - pop)
             with m.If(pop):
                 m.d.sync += jobs[0].eq(jobs[1])

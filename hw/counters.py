@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.pipeline import delay
 from spec.arch import ArchConfig
 from spec.packet import COUNTERS
 
@@ -18,6 +19,9 @@ class Counters(wiring.Component):
     ``cycles`` runs from the first word of BEGIN to the last word of the last psums; ``compute_cycles``
     are those in which a job is under way; ``load_cycles`` counts words of the input stream, of which one
     moves in a cycle at most; ``beats`` and ``skipped_beats`` are summed over all clusters.
+
+    All is counted two cycles after it happens, so that the counters, which are wide and lie anywhere, hold
+    nothing up.
 
     Parameters
     ----------
@@ -44,7 +48,7 @@ class Counters(wiring.Component):
 
     WIDTH = 48
     BEGIN_WORDS = 3
-    BEGIN_CYCLES = 7
+    BEGIN_CYCLES = 9
 
     begin: Signal
     end: Signal
@@ -77,20 +81,26 @@ class Counters(wiring.Component):
         clusters = self.arch.clusters
         beats = Signal(range(clusters + 1))
         skipped = Signal(range(clusters * self.arch.groups + 1))
+        begin, end, psums_out = (
+            delay(m, signal, 1, name, reset_less=False)
+            for signal, name in ((self.begin, "begin"), (self.end, "end"), (self.psums_out, "psums_out"))
+        )
+        active = delay(m, self.active, 1, "active", reset_less=False)
+        words = delay(m, self.words, 1, "words", reset_less=False)
         m.d.sync += [
             beats.eq(sum(self.beats[n] for n in range(clusters))),
             skipped.eq(sum(self.skipped[n] for n in range(clusters))),
             total.eq(total + 1),
-            counters["compute_cycles"].eq(counters["compute_cycles"] + self.active),
-            counters["load_cycles"].eq(counters["load_cycles"] + Mux(ended, 0, self.words)),
+            counters["compute_cycles"].eq(counters["compute_cycles"] + active),
+            counters["load_cycles"].eq(counters["load_cycles"] + Mux(ended, 0, words)),
             counters["beats"].eq(counters["beats"] + beats),
             counters["skipped_beats"].eq(counters["skipped_beats"] + skipped),
         ]
-        with m.If(self.psums_out):
+        with m.If(psums_out):
             m.d.sync += counters["cycles"].eq(total + 1)
-        with m.If(self.end):
+        with m.If(end):
             m.d.sync += ended.eq(1)
-        with m.If(self.begin):
+        with m.If(begin):
             m.d.sync += ended.eq(0)
             m.d.sync += [counter.eq(0) for counter in counters.values()]
             m.d.sync += [counters["load_cycles"].eq(self.BEGIN_WORDS), total.eq(self.BEGIN_CYCLES)]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,7 +34,7 @@ class Deframer(wiring.Component):
     o : Out(stream.Signature(framed_shape(arch)))
     """
 
-    LATENCY = 1
+    LATENCY = 2
 
     i: stream.Interface
     o: stream.Interface
@@ -53,18 +53,22 @@ class Deframer(wiring.Component):
         repeats = self.arch.stream_width // (8 * len(SYNC_BYTES))
         sync = int.from_bytes(SYNC_BYTES * repeats, "little")
         stuff = int.from_bytes(STUFF_BYTES * repeats, "little")
-        after_sync = Signal()
-        word = self.i.payload
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        word, held = self.i.payload, Signal(self.arch.stream_width, reset_less=True)
+        # Found a cycle ahead: a wide word takes most of one to compare.
+        held_valid, is_sync, is_stuff = Signal(), Signal(reset_less=True), Signal(reset_less=True)
+        advance, after_sync = Signal(), Signal()
+        m.d.comb += [advance.eq(~self.o.valid | self.o.ready), self.i.ready.eq(~held_valid | advance)]
         with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(0)
-            with m.If(self.i.valid):
-                m.d.sync += [self.o.payload.data.eq(word), self.o.payload.first.eq(after_sync)]
-                m.d.sync += self.o.payload.words.eq(1 + after_sync)
-                with m.If(word == sync):
-                    m.d.sync += after_sync.eq(1)
-                with m.Else():
-                    m.d.sync += [after_sync.eq(0), self.o.valid.eq(1)]
-                    with m.If(after_sync & (word == stuff)):
-                        m.d.sync += [self.o.payload.data.eq(sync), self.o.payload.first.eq(0)]
+            m.d.sync += [held_valid.eq(self.i.valid), held.eq(word)]
+            m.d.sync += [is_sync.eq(word == sync), is_stuff.eq(word == stuff)]
+        with m.If(advance):
+            restored = after_sync & is_stuff
+            m.d.sync += [
+                self.o.valid.eq(held_valid & ~is_sync),
+                self.o.payload.data.eq(Mux(restored, sync, held)),
+                self.o.payload.first.eq(after_sync & ~is_stuff),
+                self.o.payload.words.eq(1 + after_sync),
+            ]
+            with m.If(held_valid):
+                m.d.sync += after_sync.eq(is_sync)
         return m

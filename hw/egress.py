@@ -7,6 +7,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.checksum import Checksum
+from hw.pipeline import delay
 from hw.queue import Queue
 from hw.shapes import ItemKind
 from spec.arch import ArchConfig
@@ -20,7 +21,7 @@ _HEADERS = (ItemKind.BLOCK_HEADER, ItemKind.STATUS_HEADER)
 class Egress(wiring.Component):
     """Complete packets with their CRC and queue them.
 
-    Latency ``Queue.LATENCY`` cycles; one word per cycle.
+    Latency ``LATENCY`` cycles; one word per cycle.
 
     Parameters
     ----------
@@ -39,6 +40,9 @@ class Egress(wiring.Component):
         The last word of a block has been accepted.
     o : Out(stream.Signature(stream_width))
     """
+
+    LATENCY = Checksum.LATENCY - 1 + Queue.LATENCY
+    """One cycle for the CRC to catch up, then the queue."""
 
     kind: enum.EnumView
     word: Signal
@@ -67,16 +71,26 @@ class Egress(wiring.Component):
         entry = data.StructLayout({"word": width, "closes_block": 1})
         m.submodules.queue = queue = Queue(entry, self.depth)
         m.submodules.checksum = crc = Checksum(width)
-        present, trailer, sent, dropped = Signal(), Signal(), Signal(), Signal()
+        present, sent, dropped = Signal(), Signal(), Signal()
+        trailer = Signal()
         m.d.comb += [
             present.eq((self.kind != ItemKind.IDLE) & self.emit),
             trailer.eq(Cat(self.kind == kind for kind in _TRAILERS).any()),
             crc.start.eq(Cat(self.kind == kind for kind in _HEADERS).any()),
             crc.valid.eq(present & ~trailer),
             crc.data.eq(self.word),
-            queue.i.valid.eq(present),
-            queue.i.payload.word.eq(Mux(trailer, crc.crc, self.word)),
-            queue.i.payload.closes_block.eq(self.kind == ItemKind.BLOCK_TRAILER),
+            # The trailer of a packet comes at the earliest one cycle after its last word.
+            queue.i.valid.eq(delay(m, present, Checksum.LATENCY - 1, "present", reset_less=False)),
+            queue.i.payload.word.eq(
+                Mux(
+                    delay(m, trailer, Checksum.LATENCY - 1, "trailer"),
+                    crc.crc,
+                    delay(m, self.word, Checksum.LATENCY - 1, "word"),
+                )
+            ),
+            queue.i.payload.closes_block.eq(
+                delay(m, self.kind == ItemKind.BLOCK_TRAILER, Checksum.LATENCY - 1, "closes_block")
+            ),
             self.o.valid.eq(queue.o.valid),
             self.o.payload.eq(queue.o.payload.word),
             queue.o.ready.eq(self.o.ready),

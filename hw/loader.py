@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.pipeline import delay
 from hw.shapes import JOB_WIDTH, LoadKind, header_shape, job_shape, load_shape
 from spec.arch import ArchConfig
 from spec.packet import HOST_ONLY, ErrorCode, Opcode, length_limit
@@ -36,7 +37,7 @@ class Loader(wiring.Component):
     header, opened, word, word_valid, commit : In
         From the packet reader.
     problem, waiting : Out
-        To the packet reader.
+        To the packet reader, of the header of the cycle before.
     load : Out(load_shape(arch))
         Registered: payload one cycle after ``word_valid``, RUN and PASS one cycle after ``commit``.
     horizontal, tag : Out
@@ -109,7 +110,9 @@ class Loader(wiring.Component):
         self._load(m, weight_bank, activation_bank)
         commits = {opcode: Signal(name=f"commit_{opcode.name.lower()}") for opcode in Opcode}
         for opcode, signal in commits.items():
-            m.d.comb += signal.eq(self.commit & (self.header.opcode == opcode))
+            # Known long before, so that the commit itself goes through one gate.
+            named = delay(m, self.header.opcode == opcode, 1, f"is_{opcode.name.lower()}")
+            m.d.comb += signal.eq(self.commit & named)
         m.d.comb += [
             self.begin.eq(commits[Opcode.BEGIN]),
             self.end.eq(commits[Opcode.END]),
@@ -163,16 +166,16 @@ class Loader(wiring.Component):
             ]
 
     def _judge(self, m: Module, begun: Signal, loading: Signal, blocks: Signal, seen: Value) -> None:
-        """Find the rule that forbids a packet, and what an admitted one waits for."""
+        """Find the rules that forbid a packet, and what an admitted one waits for."""
         header = self.header
-        misplaced, limit = Signal(), Signal(24)
         waits = {
             Opcode.BEGIN: self.idle,
             Opcode.PASS: self.weights_free,
             Opcode.ACTIVATIONS: self.activations_free,
             Opcode.END: self.idle,
         }
-        places = {
+        allowed = {
+            Opcode.BEGIN: Const(1),
             Opcode.PASS: begun,
             Opcode.END: begun,
             Opcode.BLOCKS: loading & ~seen,
@@ -180,27 +183,22 @@ class Loader(wiring.Component):
             Opcode.VALUES: loading,
             Opcode.ACTIVATIONS: begun & (blocks != 0),
         }
-        known, weights = Signal(), Signal()
-        m.d.comb += [known.eq(1), weights.eq(Cat(header.opcode == op for op in _WEIGHTS).any())]
-        with m.Switch(header.opcode):
-            for opcode in (Opcode.BEGIN, *places):
-                with m.Case(opcode):
-                    m.d.comb += [
-                        limit.eq(length_limit(opcode, self.arch)),
-                        misplaced.eq(~places[opcode] if opcode in places else 0),
-                        self.waiting.eq(~waits[opcode] if opcode in waits else 0),
-                    ]
-            with m.Default():
-                m.d.comb += known.eq((header.opcode >= HOST_ONLY) & (header.opcode < 0x80))
-                m.d.comb += limit.eq(-1)
-        stranger = (header.opcode == Opcode.BEGIN) & (header.argument != self.arch.fingerprint)
+        named = {opcode: header.opcode == opcode for opcode in allowed}
+        host_only = (header.opcode >= HOST_ONLY) & (header.opcode < 0x80)
+        weights = Cat(named[opcode] for opcode in _WEIGHTS).any()
         rules = (
-            (~known, ErrorCode.BAD_OPCODE),
-            (stranger, ErrorCode.BAD_ARCHITECTURE),
+            (~(Cat(named.values()).any() | host_only), ErrorCode.BAD_OPCODE),
+            (named[Opcode.BEGIN] & (header.argument != self.arch.fingerprint), ErrorCode.BAD_ARCHITECTURE),
             (weights & (header.cluster >= self.arch.clusters), ErrorCode.BAD_CLUSTER),
-            (header.length > limit, ErrorCode.TOO_LONG),
-            (misplaced, ErrorCode.BAD_SEQUENCE),
+            # Every limit at once: to choose one first and compare then takes longer.
+            (
+                Cat(one & (header.length > length_limit(op, self.arch)) for op, one in named.items()).any(),
+                ErrorCode.TOO_LONG,
+            ),
+            (Cat(one & ~allowed[op] for op, one in named.items()).any(), ErrorCode.BAD_SEQUENCE),
         )
-        for broken, code in reversed(rules):
-            with m.If(broken):
+        m.d.sync += self.waiting.eq(Cat(named[op] & ~free for op, free in waits.items()).any())
+        broken = [(delay(m, rule, 1, f"breaks_{code.name.lower()}"), code) for rule, code in rules]
+        for rule, code in reversed(broken):
+            with m.If(rule):
                 m.d.comb += self.problem.eq(code)

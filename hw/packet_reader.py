@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.checksum import Checksum
 from hw.deframer import framed_shape
-from hw.shapes import header_shape
+from hw.shapes import bundle, header_shape
 from spec.arch import ArchConfig
 from spec.packet import ErrorCode, Opcode
 
@@ -24,7 +24,7 @@ class PacketReader(wiring.Component):
     """Follow packets from header to CRC; hand out payload words and, for a good packet, ``commit``.
 
     After an error everything up to the next BEGIN is dropped. One word per cycle, but a packet costs
-    ``OVERHEAD`` cycles in which no word is taken: check, verify, commit.
+    ``OVERHEAD`` cycles in which no word is taken: judge, check, verify, commit.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class PacketReader(wiring.Component):
     header : Out(header_shape())
         Of the packet under way.
     opened : Out(1)
-        The packet is held for its check; ``problem`` and ``waiting`` must answer to ``header``.
+        ``header`` is new; ``problem`` and ``waiting`` must answer to it from the next cycle on.
     problem : In(8)
         ``ErrorCode`` that forbids the packet, or 0.
     waiting : In(1)
@@ -52,7 +52,7 @@ class PacketReader(wiring.Component):
         Stream words consumed in this cycle; a SYNC counts with the word behind it.
     """
 
-    OVERHEAD = 3
+    OVERHEAD = 4
 
     i: stream.Interface
     header: data.View
@@ -84,66 +84,72 @@ class PacketReader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        self._found, self._finding = Signal(name="found"), bundle(error_shape(), "finding")
         word, taken, starts = self.i.payload, Signal(), Signal()
-        left, faulted, matches = Signal(24), Signal(), self._verify(m)
+        left, final, matches = Signal(24), Signal(), self._verify(m)
         m.d.comb += [
             taken.eq(self.i.valid & self.i.ready),
             starts.eq(taken & word.first),
             self.words.eq(Mux(taken, word.words, 0)),
             self.word.eq(word.data),
         ]
-        with m.If(self.error.valid & self.error.ready):
-            m.d.sync += self.error.valid.eq(0)
+        faulted = self._report(m)
         with m.FSM():
             with m.State("header"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(taken & ~starts):
-                    self._fault(m, faulted, ErrorCode.NO_SYNC, 0)
+                    self._fault(m, ErrorCode.NO_SYNC, 0)
                 self._open(m, starts, left)
-            with m.State("check"):
+            with m.State("judge"):
                 m.d.comb += self.opened.eq(1)
+                m.d.sync += final.eq(left == 1)
+                m.next = "check"
+            with m.State("check"):
                 self._check(m, left, faulted)
-            self._receive(m, taken, starts, left, faulted)
+            self._receive(m, taken, starts, left, final)
             with m.State("verify"):
                 m.next = "commit"
             with m.State("commit"):
                 m.d.comb += self.commit.eq(matches)
                 with m.If(~matches):
-                    self._fault(m, faulted, ErrorCode.BAD_CRC, self.header.opcode)
+                    self._fault(m, ErrorCode.BAD_CRC, self.header.opcode)
                 with m.Elif(self.header.opcode == Opcode.BEGIN):
                     m.d.sync += faulted.eq(0)
                 m.next = "header"
         return m
 
-    def _receive(self, m: Module, taken: Signal, starts: Signal, left: Signal, faulted: Signal) -> None:
+    def _receive(self, m: Module, taken: Signal, starts: Signal, left: Signal, final: Signal) -> None:
         """States that take payload and CRC word of an admitted packet."""
         with m.State("payload"):
             m.d.comb += [self.i.ready.eq(1), self.word_valid.eq(taken & ~starts)]
             with m.If(self.word_valid):
-                m.d.sync += left.eq(left - 1)
-                with m.If(left == 1):
+                m.d.sync += [left.eq(left - 1), final.eq(left == 2)]
+                with m.If(final):
                     m.next = "trailer"
-            self._truncated(m, starts, left, faulted)
+            self._truncated(m, starts, left)
         with m.State("trailer"):
             m.d.comb += self.i.ready.eq(1)
             with m.If(taken):
                 m.next = "verify"
-            self._truncated(m, starts, left, faulted)
+            self._truncated(m, starts, left)
 
     def _verify(self, m: Module) -> Signal:
-        """Return whether the CRC word, the last word taken, fits header and payload."""
+        """Return whether the CRC word, the last word taken, fits header and payload.
+
+        A word is in ``crc`` two cycles after it is taken, so one cycle after the CRC word, ``crc`` covers
+        all before it.
+        """
         m.submodules.checksum = crc = Checksum(self.arch.stream_width)
-        before, last = Signal(32, reset_less=True), Signal(self.arch.stream_width, reset_less=True)
+        last, padded = Signal(32, reset_less=True), Signal(reset_less=True)
         taken, matches = Signal(), Signal()
+        word = self.i.payload.data
         m.d.comb += [
             taken.eq(self.i.valid & self.i.ready),
-            crc.data.eq(self.i.payload.data),
+            crc.data.eq(word),
             crc.valid.eq(taken),
             crc.start.eq(taken & self.i.payload.first),
         ]
-        with m.If(taken):
-            m.d.sync += [before.eq(crc.crc), last.eq(self.i.payload.data)]
-        m.d.sync += matches.eq(last == before)
+        m.d.sync += [last.eq(word[:32]), padded.eq(word[32:] == 0), matches.eq(padded & (last == crc.crc))]
         return matches
 
     def _open(self, m: Module, starts: Signal, left: Signal) -> None:
@@ -151,12 +157,12 @@ class PacketReader(wiring.Component):
         fresh = data.View(header_shape(), self.i.payload.data[:64])
         with m.If(starts):
             m.d.sync += [self.header.eq(fresh), left.eq(fresh.length)]
-            m.next = "check"
+            m.next = "judge"
 
-    def _truncated(self, m: Module, starts: Signal, left: Signal, faulted: Signal) -> None:
+    def _truncated(self, m: Module, starts: Signal, left: Signal) -> None:
         """A packet starts before the one under way is complete."""
         with m.If(starts):
-            self._fault(m, faulted, ErrorCode.TRUNCATED, self.header.opcode)
+            self._fault(m, ErrorCode.TRUNCATED, self.header.opcode)
         self._open(m, starts, left)
 
     def _check(self, m: Module, left: Signal, faulted: Signal) -> None:
@@ -166,7 +172,7 @@ class PacketReader(wiring.Component):
         with m.If(faulted & ~begins):
             m.next = "header"
         with m.Elif((self.problem != 0) & ~(begins & self.error.valid)):
-            self._fault(m, faulted, self.problem, self.header.opcode)
+            self._fault(m, self.problem, self.header.opcode)
             m.next = "header"
         # A BEGIN waits for the error before it to leave: there is one place for errors.
         with m.Elif(~self.waiting & ~(begins & self.error.valid)):
@@ -174,12 +180,19 @@ class PacketReader(wiring.Component):
             with m.If(left == 0):
                 m.next = "trailer"
 
-    def _fault(self, m: Module, faulted: Signal, code: ValueLike, opcode: ValueLike) -> None:
-        """Report the first error of a job and drop what follows."""
-        with m.If(~faulted):
-            m.d.sync += [
-                faulted.eq(1),
-                self.error.valid.eq(1),
-                self.error.payload.code.eq(code),
-                self.error.payload.opcode.eq(opcode),
-            ]
+    def _report(self, m: Module) -> Signal:
+        """Report the first error of a job a cycle after it is found; return whether there was one."""
+        faulted, fresh = Signal(), Signal()
+        report = bundle(error_shape(), "report", reset_less=True)
+        m.d.sync += [fresh.eq(self._found & ~faulted), report.eq(self._finding)]
+        with m.If(self._found):
+            m.d.sync += faulted.eq(1)
+        with m.If(fresh):
+            m.d.sync += [self.error.valid.eq(1), self.error.payload.eq(report)]
+        with m.Elif(self.error.ready):
+            m.d.sync += self.error.valid.eq(0)
+        return faulted
+
+    def _fault(self, m: Module, code: ValueLike, opcode: ValueLike) -> None:
+        """Report an error; what follows is dropped."""
+        m.d.comb += [self._found.eq(1), self._finding.code.eq(code), self._finding.opcode.eq(opcode)]

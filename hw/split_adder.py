@@ -27,7 +27,7 @@ class SplitAdder(wiring.Component):
     Members
     -------
     clear : In(1)
-        Pulse: forget parts of an abandoned job.
+        Pulse: forget parts of an abandoned job; the next offer comes more than ``CLEAR_LATENCY`` cycles later.
     tag : In(8)
         Of the layer, for header words.
     item : In(item_shape(arch))
@@ -41,7 +41,10 @@ class SplitAdder(wiring.Component):
         Pulse: the item is a job's last.
     """
 
-    LATENCY = BlockMemory.LATENCY + 1
+    PART_LATENCY = 2
+    """Cycles from a block's offer to what becomes of it."""
+    CLEAR_LATENCY = 1
+    LATENCY = PART_LATENCY + BlockMemory.LATENCY + 1
 
     clear: Signal
     tag: Signal
@@ -69,21 +72,29 @@ class SplitAdder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        arch, item, wait = self.arch, self.item, BlockMemory.LATENCY
-        offer = data.View(offer_shape(arch), self.answer[: offer_shape(arch).size])
-        opens, sums, emits, slot = self._parts(m, offer)
+        arch, wait = self.arch, BlockMemory.LATENCY
+        item = bundle(item_shape(arch), "item_here")
+        answer = delay(m, self.answer, self.PART_LATENCY, "answer")
+        m.d.comb += item.eq(
+            delay(m, Value.cast(self.item), self.PART_LATENCY, "item", reset_less=False)
+        )
+        emitting, sums, slot = self._parts(m)
+        offer = data.View(offer_shape(arch), answer[: offer_shape(arch).size])
         header = bundle(header_shape(), "header")
-        word, is_data = Signal(arch.stream_width), Signal()
+        word, is_data, emits = Signal(arch.stream_width), Signal(), Signal()
+        blocks = (ItemKind.BLOCK_HEADER, ItemKind.BLOCK_DATA, ItemKind.BLOCK_TRAILER)
         m.d.comb += [
             header.opcode.eq(Opcode.PSUMS),
             header.cluster.eq(item.cluster),
             header.argument.eq(offer.sequence),
             header.length.eq(arch.words_per_block),
             header.tag.eq(self.tag),
-            word.eq(Mux(opens, header, self.answer)),
+            word.eq(Mux(item.kind == ItemKind.BLOCK_HEADER, header, answer)),
             is_data.eq(item.kind == ItemKind.BLOCK_DATA),
+            emits.eq(emitting | ~Cat(item.kind == kind for kind in blocks).any()),
         ]
-        partial = self._slots(m, delay(m, is_data & ~emits, wait, "keep", reset_less=False), slot)
+        keep = delay(m, is_data & ~emits, wait, "keep", reset_less=False)
+        partial = self._slots(m, item.address, keep, slot)
         adding = delay(m, is_data & sums, wait, "adding")
         arriving = delay(m, word, wait, "arriving")
         total = Signal(arch.stream_width, reset_less=True)
@@ -92,49 +103,46 @@ class SplitAdder(wiring.Component):
             m.d.sync += total.word_select(n, arch.psum_width).eq(own + Mux(adding, other, 0))
         m.d.comb += [
             self.word.eq(total),
-            self.kind.eq(delay(m, item.kind, self.LATENCY, "kind", reset_less=False)),
-            self.emit.eq(delay(m, emits, self.LATENCY, "emit")),
-            self.job_end.eq(delay(m, item.job_end, self.LATENCY, "job_end", reset_less=False)),
+            self.kind.eq(delay(m, item.kind, wait + 1, "kind", reset_less=False)),
+            self.emit.eq(delay(m, emits, wait + 1, "emit")),
+            self.job_end.eq(delay(m, item.job_end, wait + 1, "job_end", reset_less=False)),
         ]
         return m
 
-    def _parts(self, m: Module, offer: data.View) -> tuple[Signal, Signal, Signal, Signal]:
-        """Count parts per slot; return: a block opens, its psums are added, it is emitted, its slot."""
-        arch, item = self.arch, self.item
-        arrived = bundle(data.ArrayLayout(8, arch.split_slots), "arrived")
-        opens, complete = Signal(), Signal()
-        sums, emitting, slot = Signal(), Signal(), Signal(offer.slot.shape())
-        emits = Signal()
-        block = Cat(
-            item.kind == kind for kind in (ItemKind.BLOCK_HEADER, ItemKind.BLOCK_DATA, ItemKind.BLOCK_TRAILER)
-        ).any()
-        m.d.comb += [
-            opens.eq(item.kind == ItemKind.BLOCK_HEADER),
-            complete.eq(~offer.split | (arrived[offer.slot] == offer.others)),
-            emits.eq(~block | Mux(opens, complete, emitting)),
-        ]
-        with m.If(opens):
-            m.d.sync += [
-                slot.eq(offer.slot),
-                sums.eq(offer.split & (arrived[offer.slot] != 0)),
-                emitting.eq(complete),
-            ]
-            with m.If(offer.split):
-                m.d.sync += arrived[offer.slot].eq(Mux(complete, 0, arrived[offer.slot] + 1))
-        with m.If(self.clear):
-            m.d.sync += arrived.eq(0)
-        return opens, sums, emits, slot
+    def _parts(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Count parts per slot; return of the block under way: it is emitted, its psums are added, its slot.
 
-    def _slots(self, m: Module, keep: Value, slot: Signal) -> Value:
+        Known ``PART_LATENCY`` cycles after the offer: look up how many parts arrived, then compare. Offers
+        are three cycles apart at least.
+        """
+        arch = self.arch
+        shape = offer_shape(arch)
+        fresh = data.View(shape, self.answer[: shape.size])
+        offer = data.View(shape, delay(m, Value.cast(fresh), 1, "offer"))
+        arrived = bundle(data.ArrayLayout(8, arch.split_slots), "arrived")
+        before, complete = Signal(8, reset_less=True), Signal()
+        sums, emitting, slot = Signal(), Signal(), Signal(offer.slot.shape())
+        opens = delay(m, self.item.kind == ItemKind.BLOCK_HEADER, 1, "opens", reset_less=False)
+        m.d.sync += before.eq(arrived[fresh.slot])
+        m.d.comb += complete.eq(~offer.split | (before == offer.others))
+        with m.If(opens):
+            m.d.sync += [slot.eq(offer.slot), sums.eq(offer.split & (before != 0)), emitting.eq(complete)]
+            with m.If(offer.split):
+                m.d.sync += arrived[offer.slot].eq(Mux(complete, 0, before + 1))
+        with m.If(delay(m, self.clear, self.CLEAR_LATENCY, "clear", reset_less=False)):
+            m.d.sync += arrived.eq(0)
+        return emitting, sums, slot
+
+    def _slots(self, m: Module, word: Value, keep: Value, slot: Signal) -> Value:
         """Slot memory: read what a slot holds, write back the sum one cycle after it is there."""
         arch = self.arch
         address_bits = (arch.words_per_block - 1).bit_length()
         m.submodules.slots = slots = BlockMemory(arch.stream_width, arch.split_slots << address_bits)
         address = Signal(len(slots.read_address))
         m.d.comb += [
-            address.eq(Cat(self.item.address[:address_bits], slot)),
+            address.eq(Cat(word[:address_bits], slot)),
             slots.read_address.eq(address),
-            slots.write_address.eq(delay(m, address, self.LATENCY, "address")),
+            slots.write_address.eq(delay(m, address, BlockMemory.LATENCY + 1, "address")),
             slots.write_enable.eq(delay(m, keep, 1, "keep_sum", reset_less=False)),
             slots.write_data.eq(self.word),
         ]

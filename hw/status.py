@@ -80,26 +80,34 @@ class Status(wiring.Component):
             done.length.eq(len(COUNTERS)),
             done.tag.eq(self.tag),
         ]
-        out = self.o.payload
+        out, word, brief = self.o.payload, Signal(self.arch.stream_width, reset_less=True), Signal()
+        m.d.comb += out.data.eq(word)
         with m.If(self.done):
             m.d.sync += due.eq(1)
         with m.FSM() as writer:
             with m.State("idle"):
-                m.d.comb += out.kind.eq(ItemKind.STATUS_HEADER)
                 with m.If(self.error.valid):
-                    m.d.comb += [self.o.valid.eq(1), out.data.eq(error), self.error.ready.eq(self.o.ready)]
-                    with m.If(self.o.ready):
-                        m.next = "trailer"
+                    m.d.comb += self.error.ready.eq(1)
+                    m.d.sync += [word.eq(error), brief.eq(1)]
+                    m.next = "header"
                 with m.Elif(due & self.settled):
-                    m.d.comb += [self.o.valid.eq(1), out.data.eq(done)]
-                    with m.If(self.o.ready):
-                        m.d.sync += [due.eq(0), number.eq(0)]
-                        m.next = "counters"
-            with m.State("counters"):
+                    m.d.sync += [word.eq(done), brief.eq(0), due.eq(0), number.eq(0)]
+                    m.next = "header"
+            with m.State("header"):
+                m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
+                with m.If(self.o.ready):
+                    m.next = "choose"
+                    with m.If(brief):
+                        m.next = "trailer"
+            # A register between the counters, which lie anywhere, and the way out.
+            with m.State("choose"):
+                m.d.sync += word.eq(self.counters[number])
+                m.next = "counter"
+            with m.State("counter"):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
-                m.d.comb += out.data.eq(self.counters[number])
                 with m.If(self.o.ready):
                     m.d.sync += number.eq(number + 1)
+                    m.next = "choose"
                     with m.If(number == len(COUNTERS) - 1):
                         m.next = "trailer"
             with m.State("trailer"):

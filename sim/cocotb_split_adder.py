@@ -172,6 +172,7 @@ async def clear_forgets_parts_of_an_abandoned_job(dut: Any) -> None:
     await play(ports, [Part(first, 0, 0, 1, 1, True)], lambda: 1)
 
     await ports.cycle(clear=1)
+    await ports.cycles(SplitAdder.CLEAR_LATENCY)
 
     parts = [Part(second, 0, 0, 1, 1, True), Part(third, 1, 1, 1, 1, True, second + third)]
     await play(ports, parts, lambda: 1)
