@@ -12,8 +12,8 @@ __all__ = ["ByteNarrower", "ByteWidener"]
 class ByteWidener(wiring.Component):
     """Gather bytes into words, the first byte lowest.
 
-    Latency 2 cycles from a word's last byte to the word; one byte per cycle, the cycle in which a word is
-    handed on included.
+    Latency 2 cycles from a word's last byte to the word; one byte per cycle, if words are taken a byte's time
+    before the next is complete.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ class ByteWidener(wiring.Component):
         full, leave = Signal(), Signal()
         m.d.comb += [
             full.eq(count == self.width // 8),
-            leave.eq(full & (~self.o.valid | self.o.ready)),
+            # Not in the cycle in which the word before is taken: its `ready` comes late.
+            leave.eq(full & ~self.o.valid),
             self.i.ready.eq(~full | leave),
         ]
         with m.If(self.i.valid & self.i.ready):
@@ -59,7 +60,7 @@ class ByteWidener(wiring.Component):
 class ByteNarrower(wiring.Component):
     """Send words byte by byte, the lowest byte first.
 
-    Latency 1 cycle from a word to its first byte; one byte per cycle.
+    Latency 1 cycle from a word to its first byte; one byte per cycle, and one cycle between words.
 
     Parameters
     ----------
@@ -82,16 +83,10 @@ class ByteNarrower(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = Signal(self.width, reset_less=True)
-        left = Signal(range(self.width // 8 + 1))
-        sent = Signal()
-        m.d.comb += [
-            self.o.valid.eq(left != 0),
-            self.o.payload.eq(word[:8]),
-            sent.eq(self.o.valid & self.o.ready),
-            self.i.ready.eq((left == 0) | (sent & (left == 1))),
-        ]
+        left = Signal(range(self.width // 8))
+        m.d.comb += [self.o.payload.eq(word[:8]), self.i.ready.eq(~self.o.valid)]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [word.eq(self.i.payload), left.eq(self.width // 8)]
-        with m.Elif(sent):
-            m.d.sync += [word.eq(word[8:]), left.eq(left - 1)]
+            m.d.sync += [word.eq(self.i.payload), left.eq(self.width // 8 - 1), self.o.valid.eq(1)]
+        with m.Elif(self.o.valid & self.o.ready):
+            m.d.sync += [word.eq(word[8:]), left.eq(left - 1), self.o.valid.eq(left != 0)]
         return m

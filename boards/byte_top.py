@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,7 @@ from hw.accelerator import Accelerator
 from hw.emit import emit_component, emit_verilog
 from hw.family import Family
 from hw.instance import place
+from hw.pipeline import delay
 from spec.arch import ArchConfig
 
 __all__ = ["ByteTop", "emit_byte_top"]
@@ -31,6 +32,7 @@ class ByteTop(wiring.Component):
 
     MODULE = "mixvec_bytes"
     """Name of the Verilog module."""
+    RESET_LATENCY = 2
 
     i: stream.Interface
     o: stream.Interface
@@ -42,10 +44,15 @@ class ByteTop(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.arch.stream_width
-        m.submodules.widener = widener = ByteWidener(width)
-        m.submodules.narrower = narrower = ByteNarrower(width)
+        # The reset comes from a pin and goes everywhere: registers that can lie where it is needed.
+        reset = delay(m, ResetSignal(), self.RESET_LATENCY, "reset")
+        m.domains.core = core = ClockDomain("core")
+        m.d.comb += [core.clk.eq(ClockSignal()), core.rst.eq(reset)]
+        rename = DomainRenamer("core")
+        widener, narrower = ByteWidener(width), ByteNarrower(width)
+        m.submodules.widener, m.submodules.narrower = rename(widener), rename(narrower)
         m.submodules.accelerator, accelerator = place(
-            Accelerator.MODULE, "accelerator", Accelerator.members(self.arch)
+            Accelerator.MODULE, "accelerator", Accelerator.members(self.arch), reset
         )
         wiring.connect(m, wiring.flipped(self.i), widener.i)
         wiring.connect(m, narrower.o, wiring.flipped(self.o))

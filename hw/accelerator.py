@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal, Value, ValueLike
+from amaranth.hdl import Module, ResetSignal, Signal, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,10 +82,10 @@ class Accelerator(wiring.Component):
         self._connect_output(m, loader, collector, adder, egress)
         self._chain(m, loader, scheduler, collector, adder, counters)
         settled = Signal()
+        # A layer starts only when the answer to the one before has left with its counters.
+        m.d.sync += settled.eq(scheduler.idle & collector.empty)
         m.d.comb += [
             scheduler.collected.eq(adder.job_end),
-            # A layer starts only when the answer to the one before has left with its counters.
-            settled.eq(scheduler.idle & collector.empty),
             loader.idle.eq(settled & ~status.pending),
             counters.begin.eq(loader.begin),
             counters.end.eq(loader.end),
@@ -144,9 +144,12 @@ class Accelerator(wiring.Component):
         load: ValueLike = loader.load
         request: ValueLike = collector.request
         answer = delay(m, collector.literal, Cluster.DATA_LAG, "literal")
+        # Like everything else the reset goes from cluster to cluster, ahead of any word.
+        reset: Value = ResetSignal()
         for n in range(self.arch.clusters):
             name = f"cluster_{n}"
-            m.submodules[name], cluster = place(Cluster.MODULE, name, Cluster.members(self.arch))
+            reset = delay(m, reset, 1, f"reset_{n}")
+            m.submodules[name], cluster = place(Cluster.MODULE, name, Cluster.members(self.arch), reset)
             m.d.comb += [
                 cluster.index.eq(n),
                 cluster.horizontal.eq(loader.horizontal),

@@ -81,18 +81,21 @@ class Collector(wiring.Component):
         m = Module()
         item = self.request
         self._fetching = Signal(name="fetching")
-        credits, after = (Signal(range(self.egress_depth + 1), init=self.egress_depth) for _ in range(2))
+        credits = Signal(range(self.egress_depth + 1), init=self.egress_depth)
         go, last_block, finish = Signal(init=1), Signal(), Signal()
         chosen, word = Signal(item.cluster.shape()), Signal(item.address.shape())
         eligible = self._track(m, chosen, finish, last_block)
         m.d.comb += [
-            after.eq(credits - (item.kind != ItemKind.IDLE) + self.credit),
             self.empty.eq(credits == self.egress_depth),
             item.cluster.eq(chosen),
             item.address.eq(word),
             self.literal.eq(Mux(self.status.ready, self.status.payload.data, 0)),
         ]
-        m.d.sync += [credits.eq(after), go.eq(after != 0)]
+        m.d.sync += [
+            credits.eq(credits - (item.kind != ItemKind.IDLE) + self.credit),
+            # One is kept for the item of this cycle, which is not counted yet.
+            go.eq(credits > 1),
+        ]
         with m.If(self.clear):
             m.d.sync += chosen.eq(0)
         with m.FSM():

@@ -76,8 +76,9 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        counters = {name: Signal(self.WIDTH, name=name) for name in COUNTERS}
-        total, ended = Signal(self.WIDTH), Signal()
+        # BEGIN is the only reset that counts.
+        counters = {name: Signal(self.WIDTH, name=name, reset_less=True) for name in COUNTERS}
+        total, ended = Signal(self.WIDTH, reset_less=True), Signal()
         clusters = self.arch.clusters
         beats = Signal(range(clusters + 1))
         skipped = Signal(range(clusters * self.arch.groups + 1))

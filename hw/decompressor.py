@@ -31,7 +31,6 @@ class _Walk:
     """Address of the next vector's first value."""
     receiving: Signal
     """Records are taken."""
-    finish: Signal
 
 
 class Decompressor(wiring.Component):
@@ -79,7 +78,8 @@ class Decompressor(wiring.Component):
         m.submodules.blocks = blocks = BlockMemory(descriptor_shape(arch).size, 2 * arch.block_depth)
         block_counts, word_counts = self._connect_load(m, reader, blocks)
         jobs = self._queue_jobs(m)
-        job: data.View = jobs.payload
+        job = bundle(_job_shape(), "job_here", reset_less=True)
+        fresh: data.View = jobs.payload
         walk = _Walk(
             job=job,
             number=Signal(range(arch.block_depth + 1), name="number"),
@@ -88,18 +88,20 @@ class Decompressor(wiring.Component):
             position=Signal(arch.position_width, name="position", reset_less=True),
             values=Signal(self.o.payload.values.shape(), name="values", reset_less=True),
             receiving=Signal(name="receiving"),
-            finish=Signal(name="finish"),
         )
         wiring.connect(m, reader.o, decoder.i)
         m.d.comb += [
             decoder.exhausted.eq(reader.exhausted),
             decoder.clear.eq(reader.start),
             blocks.read_address.eq(Cat(walk.number[: len(blocks.read_address) - 1], job.weight_bank)),
-            reader.bank.eq(job.weight_bank),
-            reader.words.eq(word_counts[job.weight_bank]),
-            jobs.ready.eq(walk.finish),
+            reader.bank.eq(fresh.weight_bank),
+            reader.words.eq(word_counts[fresh.weight_bank]),
         ]
-        m.d.sync += walk.is_last.eq(walk.number == block_counts[job.weight_bank])
+        with m.If(jobs.ready):
+            # No block at all, so the job's end comes next.
+            m.d.sync += [job.eq(fresh), walk.is_last.eq(block_counts[fresh.weight_bank] == 0)]
+        with m.Else():
+            m.d.sync += walk.is_last.eq(walk.number == block_counts[job.weight_bank])
         self._step(m, reader, decoder, blocks, jobs, walk)
         self._vector(m, decoder.o.payload, walk)
         return m
@@ -118,8 +120,8 @@ class Decompressor(wiring.Component):
         start = data.View(descriptor_shape(self.arch), blocks.read_data).start
         with m.FSM():
             with m.State("idle"):
-                m.d.comb += reader.start.eq(1)
-                m.d.sync += walk.values.eq(0)
+                m.d.comb += [reader.start.eq(1), jobs.ready.eq(1)]
+                m.d.sync += [walk.number.eq(0), walk.values.eq(0)]
                 with m.If(jobs.valid):
                     m.next = "start"
             with m.State("start"):
@@ -128,7 +130,6 @@ class Decompressor(wiring.Component):
                     m.next = "fetch"
                 with m.Elif(self.o.ready):
                     m.d.sync += self.o.valid.eq(1)
-                    m.d.comb += walk.finish.eq(1)
                     m.next = "idle"
             with m.State("fetch"):
                 m.d.sync += walk.number.eq(walk.number + 1)
@@ -166,7 +167,7 @@ class Decompressor(wiring.Component):
 
     def _queue_jobs(self, m: Module) -> stream.Interface:
         """Jobs not begun yet: at most two, since there are two activation banks."""
-        layout = data.StructLayout({"weight_bank": 1, "job": JOB_WIDTH, "activation_bank": 1})
+        layout = _job_shape()
         entries = bundle(data.ArrayLayout(layout, 2), "entries")
         count, slot = Signal(range(3)), Signal()
         head = stream.Signature(layout).create(path=("job",))
@@ -198,9 +199,6 @@ class Decompressor(wiring.Component):
             with m.If(record.end):
                 m.next = "fetch"
                 with m.If(walk.is_last):
-                    # Here, since `is_last` lags by a cycle and the next job asks it for its blocks at once.
-                    m.d.sync += walk.number.eq(0)
-                    m.d.comb += walk.finish.eq(1)
                     m.next = "idle"
 
     def _vector(self, m: Module, record: data.View, walk: _Walk) -> None:
@@ -219,3 +217,8 @@ class Decompressor(wiring.Component):
             vector.job.eq(walk.job.job),
             vector.block.eq(walk.descriptor),
         ]
+
+
+def _job_shape() -> data.StructLayout:
+    """What a RUN says of a job."""
+    return data.StructLayout({"weight_bank": 1, "job": JOB_WIDTH, "activation_bank": 1})

@@ -9,7 +9,9 @@ from amaranth.lib import wiring
 __all__ = ["flat_ports", "place"]
 
 
-def place(module: str, name: str, members: Mapping[str, wiring.Member]) -> tuple[Instance, Any]:
+def place(
+    module: str, name: str, members: Mapping[str, wiring.Member], reset: Value | None = None
+) -> tuple[Instance, Any]:
     """Return an instance of Verilog ``module`` and the signals at its ports, by port name.
 
     Whoever emits the design emits the body as ``module``. An array of thousands of PEs so costs one
@@ -22,10 +24,12 @@ def place(module: str, name: str, members: Mapping[str, wiring.Member]) -> tuple
         Of the instance; the signals are called ``{name}__{port}``.
     members : mapping of str to Member
         Ports as the component has them.
+    reset : Value, optional
+        Of the instance; the domain's without it.
     """
     signature = wiring.Signature(members)
     interface = signature.create(path=(name,))
-    ports: dict[str, Value] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+    ports: dict[str, Value] = {"i_clk": ClockSignal(), "i_rst": ResetSignal() if reset is None else reset}
     for port, flow, value in flat_ports(signature, interface):
         ports[f"{'i' if flow is wiring.In else 'o'}_{port}"] = value
     return Instance(module, **ports), interface

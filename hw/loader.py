@@ -39,7 +39,8 @@ class Loader(wiring.Component):
     problem, waiting : Out
         To the packet reader, of the header of the cycle before.
     load : Out(load_shape(arch))
-        Registered: payload one cycle after ``word_valid``, RUN and PASS one cycle after ``commit``.
+        Registered: payload two cycles after ``word_valid``, RUN and PASS one cycle after ``commit``, which
+        is more than two cycles after the last word.
     horizontal, tag : Out
         Of the layer under way.
     begin, end : Out(1)
@@ -144,25 +145,28 @@ class Loader(wiring.Component):
         """Put payload words on the load bus, numbered from 0 in every packet."""
         last_part = self.arch.words_per_input_word - 1
         address, part = Signal(self.load.address.shape()), Signal(self.load.part.shape())
-        is_activation = Signal()
-        m.d.comb += is_activation.eq(self.header.opcode == Opcode.ACTIVATIONS)
+        word, valid = delay(m, self.word, 1, "word"), delay(m, self.word_valid, 1, "valid", reset_less=False)
+        is_activation = delay(m, self.header.opcode == Opcode.ACTIVATIONS, 1, "is_activation")
+        kind = Signal(LoadKind, reset_less=True)
+        m.d.sync += kind.eq(LoadKind.IDLE)
+        with m.Switch(self.header.opcode):
+            for opcode, its in _KINDS.items():
+                with m.Case(opcode):
+                    m.d.sync += kind.eq(its)
         with m.If(self.opened):
             m.d.sync += [address.eq(0), part.eq(0)]
-        with m.If(self.word_valid):
+        with m.If(valid):
             with m.If(is_activation & (part != last_part)):
                 m.d.sync += part.eq(part + 1)
             with m.Else():
                 m.d.sync += [part.eq(0), address.eq(address + 1)]
-            with m.Switch(self.header.opcode):
-                for opcode, kind in _KINDS.items():
-                    with m.Case(opcode):
-                        m.d.sync += self.load.kind.eq(kind)
             m.d.sync += [
+                self.load.kind.eq(kind),
                 self.load.cluster.eq(self.header.cluster),
                 self.load.bank.eq(Mux(is_activation, activation_bank, weight_bank)),
                 self.load.part.eq(part),
                 self.load.address.eq(address),
-                self.load.data.eq(self.word),
+                self.load.data.eq(word),
             ]
 
     def _judge(self, m: Module, begun: Signal, loading: Signal, blocks: Signal, seen: Value) -> None:

@@ -2,17 +2,21 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Mux, Signal, ValueLike
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.checksum import Checksum
 from hw.deframer import framed_shape
-from hw.shapes import bundle, header_shape
+from hw.pipeline import delay
+from hw.shapes import header_shape
 from spec.arch import ArchConfig
 from spec.packet import ErrorCode, Opcode
 
 __all__ = ["PacketReader", "error_shape"]
+
+_OWN: Final = (ErrorCode.NO_SYNC, ErrorCode.TRUNCATED, ErrorCode.BAD_CRC)
+"""Errors that are found here; the others are the loader's ``problem``."""
 
 
 def error_shape() -> data.StructLayout:
@@ -84,7 +88,8 @@ class PacketReader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._found, self._finding = Signal(name="found"), bundle(error_shape(), "finding")
+        self._faults = {cause: Signal(name=f"finds_{cause.name.lower()}") for cause in _OWN}
+        self._refused = Signal(name="refused")
         word, taken, starts = self.i.payload, Signal(), Signal()
         left, final, matches = Signal(24), Signal(), self._verify(m)
         m.d.comb += [
@@ -98,7 +103,7 @@ class PacketReader(wiring.Component):
             with m.State("header"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(taken & ~starts):
-                    self._fault(m, ErrorCode.NO_SYNC, 0)
+                    m.d.comb += self._faults[ErrorCode.NO_SYNC].eq(1)
                 self._open(m, starts, left)
             with m.State("judge"):
                 m.d.comb += self.opened.eq(1)
@@ -112,7 +117,7 @@ class PacketReader(wiring.Component):
             with m.State("commit"):
                 m.d.comb += self.commit.eq(matches)
                 with m.If(~matches):
-                    self._fault(m, ErrorCode.BAD_CRC, self.header.opcode)
+                    m.d.comb += self._faults[ErrorCode.BAD_CRC].eq(1)
                 with m.Elif(self.header.opcode == Opcode.BEGIN):
                     m.d.sync += faulted.eq(0)
                 m.next = "header"
@@ -162,7 +167,7 @@ class PacketReader(wiring.Component):
     def _truncated(self, m: Module, starts: Signal, left: Signal) -> None:
         """A packet starts before the one under way is complete."""
         with m.If(starts):
-            self._fault(m, ErrorCode.TRUNCATED, self.header.opcode)
+            m.d.comb += self._faults[ErrorCode.TRUNCATED].eq(1)
         self._open(m, starts, left)
 
     def _check(self, m: Module, left: Signal, faulted: Signal) -> None:
@@ -172,7 +177,7 @@ class PacketReader(wiring.Component):
         with m.If(faulted & ~begins):
             m.next = "header"
         with m.Elif((self.problem != 0) & ~(begins & self.error.valid)):
-            self._fault(m, self.problem, self.header.opcode)
+            m.d.comb += self._refused.eq(1)
             m.next = "header"
         # A BEGIN waits for the error before it to leave: there is one place for errors.
         with m.Elif(~self.waiting & ~(begins & self.error.valid)):
@@ -181,18 +186,26 @@ class PacketReader(wiring.Component):
                 m.next = "trailer"
 
     def _report(self, m: Module) -> Signal:
-        """Report the first error of a job a cycle after it is found; return whether there was one."""
-        faulted, fresh = Signal(), Signal()
-        report = bundle(error_shape(), "report", reset_less=True)
-        m.d.sync += [fresh.eq(self._found & ~faulted), report.eq(self._finding)]
-        with m.If(self._found):
-            m.d.sync += faulted.eq(1)
-        with m.If(fresh):
-            m.d.sync += [self.error.valid.eq(1), self.error.payload.eq(report)]
+        """Report the first error of a job a cycle after it is found; return whether there was one.
+
+        The header behind an error is checked two cycles after it came, so that is early enough.
+        """
+        faulted, found = Signal(), Signal()
+        refused = delay(m, self._refused, 1, "refused", reset_less=False)
+        causes = {
+            code: delay(m, fault, 1, code.name.lower(), reset_less=False)
+            for code, fault in self._faults.items()
+        }
+        opcode = delay(m, self.header.opcode, 1, "opcode")
+        m.d.comb += found.eq((refused | Cat(causes.values()).any()) & ~faulted)
+        with m.If(found):
+            m.d.sync += [faulted.eq(1), self.error.valid.eq(1)]
+            # Words that belong to no packet have no opcode.
+            m.d.sync += self.error.payload.opcode.eq(Mux(causes[ErrorCode.NO_SYNC], 0, opcode))
+            m.d.sync += self.error.payload.code.eq(self.problem)
+            for code, cause in causes.items():
+                with m.If(cause):
+                    m.d.sync += self.error.payload.code.eq(code)
         with m.Elif(self.error.ready):
             m.d.sync += self.error.valid.eq(0)
         return faulted
-
-    def _fault(self, m: Module, code: ValueLike, opcode: ValueLike) -> None:
-        """Report an error; what follows is dropped."""
-        m.d.comb += [self._found.eq(1), self._finding.code.eq(code), self._finding.opcode.eq(opcode)]

@@ -20,8 +20,8 @@ def _check(*rules: str) -> str:
 
 
 def ecp5_models() -> str:
-    """Return MULT18X18D, PDPW16KD and DP16KD as Verilog."""
-    return "\n".join((_multiplier(), _simple_dual_port(), _dual_port()))
+    """Return MULT18X18D, PDPW16KD, DP16KD and CCU2C as Verilog."""
+    return "\n".join((_multiplier(), _simple_dual_port(), _dual_port(), _carry()))
 
 
 def _multiplier() -> str:
@@ -107,5 +107,20 @@ def _dual_port() -> str:
     if (CEB && !WEB && {_bus("CSB", 3)} == 0) found <= words[read[13:LOW]];
     if (OCEB) out <= found;
   end
+endmodule
+"""
+
+
+def _carry() -> str:
+    half = """  wire sum_{n} = INIT{n}[{{D{n}, C{n}, B{n}, A{n}}}];
+  wire carry_{n} = sum_{n} ? {carry} : INIT{n}[{{2'b00, B{n}, A{n}}}];
+  assign S{n} = sum_{n} ^ {carry};
+"""
+    parameters = [f'parameter {name} = "NO"' for name in ("INJECT1_0", "INJECT1_1")]
+    parameters += [f"parameter [15:0] INIT{n} = 0" for n in range(2)]
+    inputs = ", ".join(f"{pin}{n}" for n in range(2) for pin in "ABCD")
+    return f"""module CCU2C #({", ".join(parameters)}) (
+  input CIN, {inputs}, output S0, S1, COUT);
+{_check('INJECT1_0 == "NO"', 'INJECT1_1 == "NO"')}{half.format(n=0, carry="CIN")}{half.format(n=1, carry="carry_0")}  assign COUT = carry_1;
 endmodule
 """

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from codesign.cycles import layer_cycles
 from hw.emit import emit_verilog
+from hw.family import Family
 from sim.simulator import Simulator
 from sim.stream_run import StreamResult, run_stream
+from sim.subject import models
 from spec.arch import ArchConfig
 from spec.packet import COUNTERS, Opcode, Packet, frame_packet, read_answers, read_packets
 from sw.job import job_stream, read_outputs, tile_count
@@ -125,8 +127,8 @@ def answer_words(job: Job, arch: ArchConfig) -> int:
 
 
 @cache
-def _verilog(arch: ArchConfig) -> str:
-    return emit_verilog(arch)
+def _verilog(arch: ArchConfig, family: Family) -> str:
+    return emit_verilog(arch, family) + models(family)
 
 
 def send(
@@ -137,12 +139,13 @@ def send(
     stall_o: float = 0.0,
     seed: int = 0,
     simulator: Simulator = Simulator.VERILATOR,
+    family: Family = Family.GENERIC,
     expected: int = 0,
     limit: int,
 ) -> StreamResult:
     """Send ``stream`` to the RTL of ``arch``; see ``sim.stream_run.run_stream``."""
     return run_stream(
-        _verilog(arch),
+        _verilog(arch, family),
         arch.stream_width,
         np.frombuffer(stream, "<u8").astype(np.uint64, copy=False).reshape(-1, arch.stream_width // 64),
         simulator=simulator,
@@ -162,6 +165,7 @@ def run_jobs(
     stall_o: float = 0.0,
     seed: int = 0,
     simulator: Simulator = Simulator.VERILATOR,
+    family: Family = Family.GENERIC,
 ) -> list[bytes]:
     """Return the answer to each of ``jobs``, sent as one stream without a pause in between."""
     cycles = sum(layer_cycles(job.packed, arch, job.tokens).cycles for job in jobs)
@@ -172,6 +176,7 @@ def run_jobs(
         stall_o=stall_o,
         seed=seed,
         simulator=simulator,
+        family=family,
         expected=sum(answer_words(job, arch) for job in jobs),
         limit=10 * cycles + 20_000,
     )

@@ -1,11 +1,15 @@
 """One token column alone."""
 
+import pytest
+
 from hw.column import Column
+from hw.family import Family
 from sim.subject import simulate_subject
 from spec.arch import ArchConfig
 
 
-def test_column_multiplies_and_drains_in_both_directions() -> None:
+@pytest.mark.parametrize("family", Family)
+def test_column_multiplies_and_drains_in_both_directions(family: Family) -> None:
     arch = ArchConfig(clusters=1, lanes=4, tokens=3, segment=8, activation_depth=4, value_depth=16)
 
-    simulate_subject(Column(arch), "sim.cocotb_column", arch)
+    simulate_subject(Column(arch), "sim.cocotb_column", arch, family)

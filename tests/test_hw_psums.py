@@ -1,11 +1,15 @@
 """The psums of one lane and token alone."""
 
+import pytest
+
+from hw.family import Family
 from hw.psums import PsumBank
 from sim.subject import simulate_subject
 from spec.arch import ArchConfig
 
 
-def test_psums_accumulate_forward_and_are_captured() -> None:
+@pytest.mark.parametrize("family", Family)
+def test_psums_accumulate_forward_and_are_captured(family: Family) -> None:
     arch = ArchConfig(clusters=1, lanes=2, tokens=1, segment=4)
 
-    simulate_subject(PsumBank(arch, 18), "sim.cocotb_psums", arch)
+    simulate_subject(PsumBank(arch, 18), "sim.cocotb_psums", arch, family)
