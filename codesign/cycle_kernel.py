@@ -270,7 +270,7 @@ def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
             or kind == _OTHER
         )
         if free:
-            g.commit_at = cycle + lengths[g.packet] + 3
+            g.commit_at = cycle + lengths[g.packet] + 4
     return -1
 
 

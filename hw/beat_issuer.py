@@ -182,13 +182,18 @@ class BeatIssuer(wiring.Component):
         row = Mux(self.horizontal, middle, group)
         above = (chosen.lowest[n + 1 :].any() for n in range(arch.groups))
         layout = data.StructLayout(
-            {**_beat_fields(arch), "release": 1, "below": arch.groups, "values": chosen.values.shape()}
+            {
+                **_beat_fields(arch),
+                "rows": data.ArrayLayout(arch.groups, 2),
+                "releases": 2,
+                "below": arch.groups,
+                "values": chosen.values.shape(),
+            }
         )
         placed = bundle(layout, "placed")
         m.d.sync += [
             placed.valid.eq(chosen.valid),
             placed.steal.eq(chosen.steal),
-            placed.release.eq(chosen.release),
             placed.psum_bank.eq(chosen.bank),
             placed.row.eq(Mux(chosen.steal, chosen.steal_row, row)),
             placed.lane.eq(low),
@@ -200,6 +205,14 @@ class BeatIssuer(wiring.Component):
             placed.values.eq(chosen.values),
             placed.value_bank.eq(chosen.weight_bank),
         ]
+        chosen_row = Mux(self.horizontal, _one_hot(middle, arch.groups), chosen.lowest)
+        for bank in range(2):
+            here = chosen.bank == bank
+            rows = Mux(chosen.steal, _one_hot(chosen.steal_row, arch.groups), chosen_row)
+            m.d.sync += [
+                placed.rows[bank].eq(Mux(here, rows, 0)),
+                placed.releases[bank].eq(chosen.release & here),
+            ]
         return placed
 
     def _emit(self, m: Module, placed: data.View) -> None:
@@ -211,17 +224,18 @@ class BeatIssuer(wiring.Component):
         rank, values = Signal(range(arch.groups + 1), reset_less=True), Signal(placed.values.shape())
         m.d.sync += [counted[name].eq(placed[name]) for name in _beat_fields(arch)]
         m.d.sync += [
-            first.eq(~touched[placed.psum_bank][placed.row]),
             rank.eq(sum(placed.below[n] for n in range(arch.groups))),
             values.eq(placed.values),
         ]
-        for bank in range(2):
-            for row in range(arch.groups):
-                here = (placed.psum_bank == bank) & (placed.row == row)
-                with m.If(placed.release & (placed.psum_bank == bank)):
-                    m.d.sync += touched[bank][row].eq(0)
-                with m.Elif(here):
-                    m.d.sync += touched[bank][row].eq(touched[bank][row] | placed.lanes)
+        seen = Signal(arch.lanes)
+        m.d.sync += first.eq(~seen)
+        places = [(bank, row) for bank in range(2) for row in range(arch.groups)]
+        for lane in range(arch.lanes):
+            marks = (touched[bank][row][lane] & placed.rows[bank][row] for bank, row in places)
+            m.d.comb += seen[lane].eq(Cat(marks).any())
+        for bank, row in places:
+            marked = Mux(placed.rows[bank][row], placed.lanes, 0)
+            m.d.sync += touched[bank][row].eq(Mux(placed.releases[bank], 0, touched[bank][row] | marked))
         kept = ("valid", "steal", "activation", "lane", "row", "psum_bank", "lanes")
         m.d.sync += [self.beat[name].eq(counted[name]) for name in kept]
         m.d.sync += [
@@ -241,3 +255,8 @@ def _beat_fields(arch: ArchConfig) -> dict[str, Any]:
 def _without_lowest(bits: Value) -> Value:
     """Return ``bits`` without the lowest that is set, flat however many there are."""
     return Cat(bits[n] & bits[:n].any() if n else Const(0, 1) for n in range(len(bits)))
+
+
+def _one_hot(number: Value, count: int) -> Value:
+    """Return ``count`` bits of which bit ``number`` is set; of an empty number the only one."""
+    return (1 << number)[:count] if len(number) else Const(1, 1)

@@ -8,6 +8,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.pipeline import delay
+
 __all__ = ["Checksum"]
 
 _ONES: Final = 0xFFFFFFFF
@@ -22,7 +24,8 @@ class Checksum(wiring.Component):
     """CRC-32 as in zlib (IEEE 802.3), of words in little-endian order.
 
     The CRC is linear, so every bit of the next register is the parity of some bits of register and word:
-    one reduction each, which stays flat however wide the word is. That of the word is found a cycle ahead.
+    one reduction each, which stays flat however wide the word is. That of the word is found ahead, half
+    by half.
     ``crc`` covers a word ``LATENCY`` cycles after it; one word per cycle.
 
     Parameters
@@ -38,7 +41,7 @@ class Checksum(wiring.Component):
     crc : Out(32)
     """
 
-    LATENCY = 2
+    LATENCY = 3
 
     start: Signal
     valid: Signal
@@ -53,15 +56,22 @@ class Checksum(wiring.Component):
         m = Module()
         word_bytes = self.width // 8
         register, folded = Signal(32, init=_ONES), Signal(32, reset_less=True)
-        starts, valid = Signal(reset_less=True), Signal()
         own = _parities(register, [_step(1 << bit, 0, word_bytes) for bit in range(32)])
-        new = _parities(self.data, [_step(0, 1 << bit, word_bytes) for bit in range(self.width)])
-        # What the register of ones becomes.
+        new = [_step(0, 1 << bit, word_bytes) for bit in range(self.width)]
+        middle = self.width // 2
+        low = delay(m, _parities(self.data[:middle], new[:middle]), 1, "low")
+        high = delay(m, _parities(self.data[middle:], new[middle:]), 1, "high")
+        starts, valid = (
+            delay(m, signal, 1, name, reset_less=False)
+            for signal, name in ((self.start, "starts"), (self.valid, "valid"))
+        )
+        # What the register of ones becomes; the one of the word before is then left out.
         first = _step(_ONES, 0, word_bytes)
-        m.d.sync += [folded.eq(new), starts.eq(self.start), valid.eq(self.valid)]
+        m.d.sync += folded.eq(low ^ high ^ Mux(starts, first, 0))
+        anew, counts = delay(m, starts, 1, "anew"), delay(m, valid, 1, "counts", reset_less=False)
         m.d.comb += self.crc.eq(~register)
-        with m.If(valid):
-            m.d.sync += register.eq(Mux(starts, first, own) ^ folded)
+        with m.If(counts):
+            m.d.sync += register.eq(Mux(anew, 0, own) ^ folded)
         return m
 
 

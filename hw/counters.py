@@ -48,7 +48,7 @@ class Counters(wiring.Component):
 
     WIDTH = 48
     BEGIN_WORDS = 3
-    BEGIN_CYCLES = 9
+    BEGIN_CYCLES = 10
 
     begin: Signal
     end: Signal

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,6 +17,8 @@ __all__ = ["PacketReader", "error_shape"]
 
 _OWN: Final = (ErrorCode.NO_SYNC, ErrorCode.TRUNCATED, ErrorCode.BAD_CRC)
 """Errors that are found here; the others are the loader's ``problem``."""
+_FLAGS: Final = {"ready": ("header", "payload", "trailer"), "payload": ("payload",), "commit": ("commit",)}
+"""States in which a word is taken, is payload, and in which a good packet is committed."""
 
 
 def error_shape() -> data.StructLayout:
@@ -28,7 +30,7 @@ class PacketReader(wiring.Component):
     """Follow packets from header to CRC; hand out payload words and, for a good packet, ``commit``.
 
     After an error everything up to the next BEGIN is dropped. One word per cycle, but a packet costs
-    ``OVERHEAD`` cycles in which no word is taken: judge, check, verify, commit.
+    ``OVERHEAD`` cycles in which no word is taken: judge, check, two to verify, commit.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ class PacketReader(wiring.Component):
         Stream words consumed in this cycle; a SYNC counts with the word behind it.
     """
 
-    OVERHEAD = 4
+    OVERHEAD = 5
 
     i: stream.Interface
     header: data.View
@@ -90,100 +92,109 @@ class PacketReader(wiring.Component):
         m = Module()
         self._faults = {cause: Signal(name=f"finds_{cause.name.lower()}") for cause in _OWN}
         self._refused = Signal(name="refused")
-        word, taken, starts = self.i.payload, Signal(), Signal()
-        left, final, matches = Signal(24), Signal(), self._verify(m)
+        # What a state means for others, in a register of its own: a code of states takes a gate to read.
+        self._flags = {name: Signal(name=f"is_{name}", init=name == "ready") for name in _FLAGS}
+        word, starts = self.i.payload, Signal()
+        matches, committing = self._verify(m), self._flags["commit"]
         m.d.comb += [
-            taken.eq(self.i.valid & self.i.ready),
-            starts.eq(taken & word.first),
-            self.words.eq(Mux(taken, word.words, 0)),
+            self.i.ready.eq(self._flags["ready"]),
+            starts.eq(self.i.valid & self.i.ready & word.first),
+            self.words.eq(Mux(self.i.valid & self.i.ready, word.words, 0)),
             self.word.eq(word.data),
+            self.word_valid.eq(self._flags["payload"] & self.i.valid & ~word.first),
+            self.commit.eq(committing & matches),
         ]
+        with m.If(starts):
+            m.d.sync += self.header.eq(word.data[:64])
+        left, final = self._count(m)
         faulted = self._report(m)
+        begins = delay(m, self.header.opcode == Opcode.BEGIN, 1, "begins")
         with m.FSM():
             with m.State("header"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(taken & ~starts):
+                with m.If(self.i.valid & ~word.first):
                     m.d.comb += self._faults[ErrorCode.NO_SYNC].eq(1)
-                self._open(m, starts, left)
+                with m.If(starts):
+                    self._enter(m, "judge")
             with m.State("judge"):
                 m.d.comb += self.opened.eq(1)
-                m.d.sync += final.eq(left == 1)
-                m.next = "check"
+                self._enter(m, "check")
             with m.State("check"):
-                self._check(m, left, faulted)
-            self._receive(m, taken, starts, left, final)
+                self._check(m, left, faulted, begins)
+            self._receive(m, starts, final)
             with m.State("verify"):
-                m.next = "commit"
+                self._enter(m, "compare")
+            with m.State("compare"):
+                self._enter(m, "commit")
             with m.State("commit"):
-                m.d.comb += self.commit.eq(matches)
-                with m.If(~matches):
-                    m.d.comb += self._faults[ErrorCode.BAD_CRC].eq(1)
-                with m.Elif(self.header.opcode == Opcode.BEGIN):
+                m.d.comb += self._faults[ErrorCode.BAD_CRC].eq(~matches)
+                with m.If(matches & begins):
                     m.d.sync += faulted.eq(0)
-                m.next = "header"
+                self._enter(m, "header")
         return m
 
-    def _receive(self, m: Module, taken: Signal, starts: Signal, left: Signal, final: Signal) -> None:
+    def _enter(self, m: Module, state: str) -> None:
+        """Go on to ``state`` with the next cycle."""
+        m.next = state
+        m.d.sync += [flag.eq(state in _FLAGS[name]) for name, flag in self._flags.items()]
+
+    def _count(self, m: Module) -> tuple[Signal, Signal]:
+        """Return the payload words still to come, and whether there is one."""
+        left, final = Signal(24, reset_less=True), Signal(reset_less=True)
+        with m.If(self.opened):
+            m.d.sync += [left.eq(self.header.length), final.eq(self.header.length == 1)]
+        with m.Elif(self.word_valid):
+            m.d.sync += [left.eq(left - 1), final.eq(left == 2)]
+        return left, final
+
+    def _receive(self, m: Module, starts: Signal, final: Signal) -> None:
         """States that take payload and CRC word of an admitted packet."""
         with m.State("payload"):
-            m.d.comb += [self.i.ready.eq(1), self.word_valid.eq(taken & ~starts)]
-            with m.If(self.word_valid):
-                m.d.sync += [left.eq(left - 1), final.eq(left == 2)]
-                with m.If(final):
-                    m.next = "trailer"
-            self._truncated(m, starts, left)
+            with m.If(self.word_valid & final):
+                self._enter(m, "trailer")
+            self._truncated(m, starts)
         with m.State("trailer"):
-            m.d.comb += self.i.ready.eq(1)
-            with m.If(taken):
-                m.next = "verify"
-            self._truncated(m, starts, left)
+            with m.If(self.i.valid):
+                self._enter(m, "verify")
+            self._truncated(m, starts)
 
     def _verify(self, m: Module) -> Signal:
         """Return whether the CRC word, the last word taken, fits header and payload.
 
-        A word is in ``crc`` two cycles after it is taken, so one cycle after the CRC word, ``crc`` covers
-        all before it.
+        A word is in ``crc`` three cycles after it is taken, so two cycles after the CRC word, ``crc`` covers
+        all before it; the answer is there one cycle later, for the commit.
         """
         m.submodules.checksum = crc = Checksum(self.arch.stream_width)
-        last, padded = Signal(32, reset_less=True), Signal(reset_less=True)
         taken, matches = Signal(), Signal()
-        word = self.i.payload.data
+        word, wait = self.i.payload.data, Checksum.LATENCY - 1
         m.d.comb += [
             taken.eq(self.i.valid & self.i.ready),
             crc.data.eq(word),
             crc.valid.eq(taken),
             crc.start.eq(taken & self.i.payload.first),
         ]
-        m.d.sync += [last.eq(word[:32]), padded.eq(word[32:] == 0), matches.eq(padded & (last == crc.crc))]
+        last, padded = delay(m, word[:32], wait, "last"), delay(m, word[32:] == 0, wait, "padded")
+        m.d.sync += matches.eq(padded & (last == crc.crc))
         return matches
 
-    def _open(self, m: Module, starts: Signal, left: Signal) -> None:
-        """Register the header word when a packet starts."""
-        fresh = data.View(header_shape(), self.i.payload.data[:64])
-        with m.If(starts):
-            m.d.sync += [self.header.eq(fresh), left.eq(fresh.length)]
-            m.next = "judge"
-
-    def _truncated(self, m: Module, starts: Signal, left: Signal) -> None:
+    def _truncated(self, m: Module, starts: Signal) -> None:
         """A packet starts before the one under way is complete."""
         with m.If(starts):
             m.d.comb += self._faults[ErrorCode.TRUNCATED].eq(1)
-        self._open(m, starts, left)
+            self._enter(m, "judge")
 
-    def _check(self, m: Module, left: Signal, faulted: Signal) -> None:
+    def _check(self, m: Module, left: Signal, faulted: Signal, begins: Value) -> None:
         """Drop, refuse, hold or admit the packet whose header has come."""
-        begins = Signal()
-        m.d.comb += begins.eq(self.header.opcode == Opcode.BEGIN)
         with m.If(faulted & ~begins):
-            m.next = "header"
-        with m.Elif((self.problem != 0) & ~(begins & self.error.valid)):
-            m.d.comb += self._refused.eq(1)
-            m.next = "header"
+            self._enter(m, "header")
         # A BEGIN waits for the error before it to leave: there is one place for errors.
-        with m.Elif(~self.waiting & ~(begins & self.error.valid)):
-            m.next = "payload"
-            with m.If(left == 0):
-                m.next = "trailer"
+        with m.Elif(~(begins & self.error.valid)):
+            with m.If(self.problem != 0):
+                m.d.comb += self._refused.eq(1)
+                self._enter(m, "header")
+            with m.Elif(~self.waiting):
+                self._enter(m, "payload")
+                with m.If(left == 0):
+                    self._enter(m, "trailer")
 
     def _report(self, m: Module) -> Signal:
         """Report the first error of a job a cycle after it is found; return whether there was one.
@@ -198,14 +209,13 @@ class PacketReader(wiring.Component):
         }
         opcode = delay(m, self.header.opcode, 1, "opcode")
         m.d.comb += found.eq((refused | Cat(causes.values()).any()) & ~faulted)
+        m.d.sync += self.error.valid.eq(found | (self.error.valid & ~self.error.ready))
         with m.If(found):
-            m.d.sync += [faulted.eq(1), self.error.valid.eq(1)]
+            m.d.sync += faulted.eq(1)
             # Words that belong to no packet have no opcode.
             m.d.sync += self.error.payload.opcode.eq(Mux(causes[ErrorCode.NO_SYNC], 0, opcode))
             m.d.sync += self.error.payload.code.eq(self.problem)
             for code, cause in causes.items():
                 with m.If(cause):
                     m.d.sync += self.error.payload.code.eq(code)
-        with m.Elif(self.error.ready):
-            m.d.sync += self.error.valid.eq(0)
         return faulted

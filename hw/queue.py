@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Mux, ShapeLike, Signal, Value
+from amaranth.hdl import Module, ShapeLike, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,7 @@ __all__ = ["Queue"]
 class Queue(wiring.Component):
     """First in, first out; the head sits in a register of its own.
 
-    Latency ``LATENCY`` cycles through an empty queue; one entry per cycle in and out.
+    It never says that it is full: whoever sends holds a credit for each of ``depth`` entries. Latency ``LATENCY`` cycles through an empty queue; one entry per cycle in and out.
 
     Parameters
     ----------
@@ -56,24 +56,18 @@ class Queue(wiring.Component):
         write, read = storage.write_port(), storage.read_port(domain="comb")
         # One bit more than an address needs, so that full and empty differ.
         head, tail = Signal(self.depth.bit_length()), Signal(self.depth.bit_length())
-        level = Signal(range(self.depth + 1))
         head_payload = Signal(width, reset_less=True)
-        empty, full, take, pop = Signal(), Signal(), Signal(), Signal()
+        empty, take, pop = Signal(), Signal(), Signal()
         m.d.comb += [
             empty.eq(head == tail),
-            self.i.ready.eq(~full),
-            write.en.eq(self.i.valid & self.i.ready),
+            self.i.ready.eq(1),
+            write.en.eq(self.i.valid),
             write.addr.eq(tail),
             write.data.eq(Value.cast(self.i.payload)),
             read.addr.eq(head),
             take.eq(~self.o.valid | self.o.ready),
             pop.eq(take & ~empty),
             Value.cast(self.o.payload).eq(head_payload),
-        ]
-        # A flag, so that a write hangs on one register only.
-        m.d.sync += [
-            level.eq(level + write.en - pop),
-            full.eq(~pop & Mux(write.en, level == self.depth - 1, full)),
         ]
         with m.If(write.en):
             m.d.sync += tail.eq(tail + 1)
@@ -82,5 +76,5 @@ class Queue(wiring.Component):
         with m.If(pop):
             m.d.sync += head.eq(head + 1)
         with m.If(self.clear):
-            m.d.sync += [head.eq(0), tail.eq(0), level.eq(0), full.eq(0), self.o.valid.eq(0)]
+            m.d.sync += [head.eq(0), tail.eq(0), self.o.valid.eq(0)]
         return m

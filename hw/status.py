@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -86,12 +86,13 @@ class Status(wiring.Component):
             m.d.sync += due.eq(1)
         with m.FSM() as writer:
             with m.State("idle"):
+                m.d.comb += self.error.ready.eq(1)
+                m.d.sync += [word.eq(Mux(self.error.valid, error, done)), brief.eq(self.error.valid)]
+                m.d.sync += number.eq(0)
                 with m.If(self.error.valid):
-                    m.d.comb += self.error.ready.eq(1)
-                    m.d.sync += [word.eq(error), brief.eq(1)]
                     m.next = "header"
                 with m.Elif(due & self.settled):
-                    m.d.sync += [word.eq(done), brief.eq(0), due.eq(0), number.eq(0)]
+                    m.d.sync += due.eq(0)
                     m.next = "header"
             with m.State("header"):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
