@@ -36,20 +36,18 @@ class ByteWidener(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = Signal(self.width, reset_less=True)
-        count = Signal(range(self.width // 8 + 1))
+        count = Signal(range(self.width // 8))
         full, leave = Signal(), Signal()
         m.d.comb += [
-            full.eq(count == self.width // 8),
             # Not in the cycle in which the word before is taken: its `ready` comes late.
             leave.eq(full & ~self.o.valid),
             self.i.ready.eq(~full | leave),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [word.eq(Cat(word[8:], self.i.payload)), count.eq(count + 1)]
-            with m.If(leave):
-                m.d.sync += count.eq(1)
+            m.d.sync += full.eq(count == self.width // 8 - 1)
         with m.Elif(leave):
-            m.d.sync += count.eq(0)
+            m.d.sync += full.eq(0)
         with m.If(leave):
             m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(word)]
         with m.Elif(self.o.ready):

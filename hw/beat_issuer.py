@@ -105,35 +105,47 @@ class BeatIssuer(wiring.Component):
         finishing: Signal,
     ) -> None:
         """Move on to the next vector, unless it opens a block whose bank is not drained yet."""
-        busy = Signal(2)
-        next_bank, opens = Signal(), Signal(init=1)
-        open_slot, blocked, take = Signal(), Signal(), Signal()
+        next_bank, opens, blocked = Signal(), Signal(init=1), Signal()
+        open_slot, take = Signal(), Signal()
         rest = Signal(self.arch.groups)
+        arriving = self.i.payload
         m.d.comb += [
             open_slot.eq(~active | single),
-            blocked.eq(opens & busy.bit_select(next_bank, 1)),
             self.i.ready.eq(open_slot & ~blocked & ~self.steal),
             take.eq(self.i.ready & self.i.valid),
             rest.eq(_without_lowest(current.live)),
         ]
         with m.If(take):
-            arriving = self.i.payload.live
             m.d.sync += [
-                current.eq(self.i.payload),
+                current.eq(arriving),
                 bank.eq(next_bank),
-                opens.eq(self.i.payload.end),
-                next_bank.eq(next_bank ^ self.i.payload.end),
-                some.eq(arriving.any()),
-                single.eq(_without_lowest(arriving) == 0),
+                opens.eq(arriving.end),
+                next_bank.eq(next_bank ^ arriving.end),
+                some.eq(arriving.live.any()),
+                single.eq(_without_lowest(arriving.live) == 0),
             ]
         with m.Elif(active & ~self.steal):
             m.d.sync += [current.live.eq(rest), single.eq(_without_lowest(rest) == 0)]
         with m.If(open_slot & ~self.steal):
             m.d.sync += active.eq(take)
-        with m.If(self.release):
-            m.d.sync += busy.bit_select(self.steal_bank, 1).eq(0)
-        with m.If(finishing & current.end):
-            m.d.sync += busy.bit_select(bank, 1).eq(1)
+        busy = self._busy(m, bank, finishing & current.end)
+        # Looked up a cycle ahead, for both that may come, so that `ready` is one gate.
+        m.d.sync += blocked.eq(
+            Mux(
+                take,
+                arriving.end & busy.bit_select(~next_bank, 1),
+                opens & busy.bit_select(next_bank, 1),
+            )
+        )
+
+    def _busy(self, m: Module, bank: Signal, closing: Value) -> Signal:
+        """Return which psum banks hold a block that is not drained, as it is from the next cycle on."""
+        busy, after = Signal(2), Signal(2)
+        for n in range(2):
+            released = self.release & (self.steal_bank == n)
+            m.d.comb += after[n].eq((busy[n] & ~released) | (closing & (bank == n)))
+        m.d.sync += busy.eq(after)
+        return after
 
     def _choose(self, m: Module, current: data.View, bank: Signal, valid: Value) -> data.View:
         """Second stage: the group of this beat as one set bit, or the row to steal."""

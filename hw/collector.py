@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.pipeline import delay
 from hw.shapes import JOB_WIDTH, ItemKind, bundle, item_shape, job_shape
 from hw.status import status_shape
 from spec.arch import ArchConfig
@@ -40,7 +41,7 @@ class Collector(wiring.Component):
     request, literal : Out
         Head of the collect chain, an item per cycle; ``literal`` is the word of a status item, else 0.
     empty : Out(1)
-        The egress holds nothing.
+        The egress holds nothing, unless the item of the cycle before is the first.
     """
 
     clear: Signal
@@ -91,10 +92,11 @@ class Collector(wiring.Component):
             item.address.eq(word),
             self.literal.eq(Mux(self.status.ready, self.status.payload.data, 0)),
         ]
+        spent = delay(m, item.kind != ItemKind.IDLE, 1, "spent", reset_less=False)
         m.d.sync += [
-            credits.eq(credits - (item.kind != ItemKind.IDLE) + self.credit),
-            # One is kept for the item of this cycle, which is not counted yet.
-            go.eq(credits > 1),
+            credits.eq(credits - spent + self.credit),
+            # Items of this cycle and the last two are not counted yet.
+            go.eq(credits > 3),
         ]
         with m.If(self.clear):
             m.d.sync += chosen.eq(0)

@@ -35,7 +35,7 @@ class Loader(wiring.Component):
     Members
     -------
     header, opened, word, word_valid, commit : In
-        From the packet reader.
+        From the packet reader; ``word`` is also the header, a cycle before it is in ``header``.
     problem, waiting : Out
         To the packet reader, of the header of the cycle before.
     load : Out(load_shape(arch))
@@ -187,22 +187,31 @@ class Loader(wiring.Component):
             Opcode.VALUES: loading,
             Opcode.ACTIVATIONS: begun & (blocks != 0),
         }
-        named = {opcode: header.opcode == opcode for opcode in allowed}
-        host_only = (header.opcode >= HOST_ONLY) & (header.opcode < 0x80)
+        # Compared while the header is still on its way into its register; every limit at once.
+        fresh = data.View(header_shape(), self.word[:64])
+        named = {op: delay(m, fresh.opcode == op, 1, f"fresh_{op.name.lower()}") for op in allowed}
+        host_only = delay(m, (fresh.opcode >= HOST_ONLY) & (fresh.opcode < 0x80), 1, "fresh_host_only")
         weights = Cat(named[opcode] for opcode in _WEIGHTS).any()
+        limits = {opcode: length_limit(opcode, self.arch) for opcode in allowed}
+        longer = {
+            limit: delay(m, fresh.length > limit, 1, f"longer_than_{limit}")
+            for limit in sorted(set(limits.values()))
+        }
+        foreign = delay(m, fresh.argument != self.arch.fingerprint, 1, "foreign")
+        outside = delay(m, fresh.cluster >= self.arch.clusters, 1, "outside")
+        too_long = Cat(one & longer[limits[opcode]] for opcode, one in named.items()).any()
+        misplaced = Cat(one & ~allowed[opcode] for opcode, one in named.items()).any()
         rules = (
             (~(Cat(named.values()).any() | host_only), ErrorCode.BAD_OPCODE),
-            (named[Opcode.BEGIN] & (header.argument != self.arch.fingerprint), ErrorCode.BAD_ARCHITECTURE),
-            (weights & (header.cluster >= self.arch.clusters), ErrorCode.BAD_CLUSTER),
-            # Every limit at once: to choose one first and compare then takes longer.
-            (
-                Cat(one & (header.length > length_limit(op, self.arch)) for op, one in named.items()).any(),
-                ErrorCode.TOO_LONG,
-            ),
-            (Cat(one & ~allowed[op] for op, one in named.items()).any(), ErrorCode.BAD_SEQUENCE),
+            (named[Opcode.BEGIN] & foreign, ErrorCode.BAD_ARCHITECTURE),
+            (weights & outside, ErrorCode.BAD_CLUSTER),
+            (too_long, ErrorCode.TOO_LONG),
+            (misplaced, ErrorCode.BAD_SEQUENCE),
         )
-        m.d.sync += self.waiting.eq(Cat(named[op] & ~free for op, free in waits.items()).any())
-        broken = [(delay(m, rule, 1, f"breaks_{code.name.lower()}"), code) for rule, code in rules]
+        m.d.sync += self.waiting.eq(Cat((header.opcode == op) & ~free for op, free in waits.items()).any())
+        broken = [(Signal(name=f"breaks_{code.name.lower()}", reset_less=True), code) for _, code in rules]
+        with m.If(self.opened):
+            m.d.sync += [flag.eq(rule) for (flag, _), (rule, _) in zip(broken, rules, strict=True)]
         for rule, code in reversed(broken):
             with m.If(rule):
                 m.d.comb += self.problem.eq(code)

@@ -172,8 +172,10 @@ class PacketReader(wiring.Component):
             crc.valid.eq(taken),
             crc.start.eq(taken & self.i.payload.first),
         ]
-        last, padded = delay(m, word[:32], wait, "last"), delay(m, word[32:] == 0, wait, "padded")
-        m.d.sync += matches.eq(padded & (last == crc.crc))
+        last = delay(m, word[:32], wait, "last")
+        parts = Cat(word[n : n + 16] != 0 for n in range(32, self.arch.stream_width, 16))
+        rest = delay(m, delay(m, parts, wait - 1, "parts").any(), 1, "rest")
+        m.d.sync += matches.eq(~rest & (last == crc.crc))
         return matches
 
     def _truncated(self, m: Module, starts: Signal) -> None:

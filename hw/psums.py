@@ -82,11 +82,14 @@ class PsumBank(wiring.Component):
             write.data.eq(total),
             self.captured.eq(captured),
         ]
-        start = Signal(signed(width))
-        m.d.comb += start.eq(Mux(self.first, 0, read.data))
-        m.d.sync += [fetched.eq(start), summand.eq(self.addend), accumulator.eq(total)]
+        m.d.sync += [fetched.eq(read.data), summand.eq(self.addend), accumulator.eq(total)]
         with m.If(self.steal):
-            m.d.sync += captured.eq(start)
+            m.d.sync += captured.eq(read.data)
+        # Written so that both become the registers' own clear, not a gate per bit.
+        with m.If(self.first):
+            m.d.sync += fetched.eq(0)
+        with m.If(self.first & self.steal):
+            m.d.sync += captured.eq(0)
         return m
 
     def _sum(

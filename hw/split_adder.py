@@ -127,8 +127,10 @@ class SplitAdder(wiring.Component):
         m.d.comb += complete.eq(~offer.split | (before == offer.others))
         with m.If(opens):
             m.d.sync += [slot.eq(offer.slot), sums.eq(offer.split & (before != 0)), emitting.eq(complete)]
-            with m.If(offer.split):
-                m.d.sync += arrived[offer.slot].eq(Mux(complete, 0, before + 1))
+        counted = delay(m, opens & offer.split, 1, "counted", reset_less=False)
+        count = delay(m, before + 1, 1, "count")
+        with m.If(counted):
+            m.d.sync += arrived[slot].eq(Mux(emitting, 0, count))
         with m.If(delay(m, self.clear, self.CLEAR_LATENCY, "clear", reset_less=False)):
             m.d.sync += arrived.eq(0)
         return emitting, sums, slot

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -104,16 +104,18 @@ class ZeroSkip(wiring.Component):
 
         ``segment`` says which inputs of its segment have any.
         """
-        arch, low = self.arch, self.arch.segment.bit_length() - 1
-        live, input_live = Signal(arch.groups), Signal(reset_less=True)
-        met, bitmap = Signal(arch.groups, reset_less=True), Signal(arch.groups, reset_less=True)
-        lanes = Cat(segment.word_select(group, arch.lanes).any() for group in range(arch.groups))
-        m.d.sync += [
-            input_live.eq(segment.bit_select(vector.position[:low] if low else 0, 1)),
-            met.eq(lanes),
-            bitmap.eq(vector.bitmap),
-        ]
-        m.d.comb += live.eq(bitmap & Mux(self.horizontal, met, input_live.replicate(arch.groups)))
+        arch = self.arch
+        lane_bits, group_bits = arch.lanes.bit_length() - 1, arch.groups.bit_length() - 1
+        groups = [segment.word_select(group, arch.lanes) for group in range(arch.groups)]
+        lane = vector.position[:lane_bits] if lane_bits else Const(0, 1)
+        live = Signal(arch.groups)
+        met = delay(m, Cat(group.any() for group in groups), 1, "met")
+        # The vertical vector's input is chosen in two steps: its lane in every group, then its group.
+        inputs = delay(m, Cat(group.bit_select(lane, 1) for group in groups), 1, "inputs")
+        group = delay(m, vector.position[lane_bits : lane_bits + group_bits], 1, "group") if group_bits else 0
+        bitmap = delay(m, vector.bitmap, 1, "bitmap")
+        found = inputs.bit_select(group, 1).replicate(arch.groups)
+        m.d.comb += live.eq(bitmap & Mux(self.horizontal, met, found))
         return live
 
     def _address(self, segment: Value, bank: Value) -> Value:

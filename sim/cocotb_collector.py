@@ -14,7 +14,7 @@ from sim.streams import StreamSource, start
 from sim.subject import subject_arch
 
 ARCH: Final = subject_arch()
-DEPTH: Final = 8
+DEPTH: Final = 16
 CLUSTERS: Final = range(ARCH.clusters)
 WORDS: Final = ARCH.words_per_block
 HEADER, DATA, TRAILER = ItemKind.BLOCK_HEADER.value, ItemKind.BLOCK_DATA.value, ItemKind.BLOCK_TRAILER.value
@@ -31,6 +31,8 @@ class Bench:
         self.blocks: list[deque[int]] = [deque() for _ in CLUSTERS]
         self.waiting = [0 for _ in CLUSTERS]
         self.held = 0
+        # An item is counted a cycle late.
+        self.counted, self.sent = 0, False
         self.credits = (0, 1, 2)
         self.items: list[tuple[int, dict[str, int], int]] = []
         self.time = 0
@@ -57,13 +59,15 @@ class Bench:
         credit = 0 if self.rng.random() < self.stall_o else min(self.held, self.rng.choice(self.credits))
         assert self.held <= DEPTH
         out = await self.ports.cycle(ready=ready, ready_job=jobs, credit=credit, **inputs)
-        assert out["empty"] == (self.held == 0)
+        assert out["empty"] == (self.counted == 0)
         item = out["request"]
         if item["kind"]:
             self.items.append((self.time, item, out["literal"]))
             if item["kind"] == TRAILER:
                 self.waiting[item["cluster"]] -= 1
-        self.held += (item["kind"] != 0) - credit
+        self.counted += self.sent - credit
+        self.sent = item["kind"] != 0
+        self.held += self.sent - credit
         self.time += 1
         return out
 
