@@ -88,12 +88,12 @@ class WishboneHost:
         return b"".join(parts)
 
     async def exchange(self, stream: bytes, answer_bytes: int, word_bytes: int) -> bytes:
-        """Send and receive as the levels allow, until as many bytes have come back."""
+        """Send and receive as the levels allow, until as many bytes have come back, and none more."""
         sent, received = 0, b""
         while len(received) < answer_bytes:
             levels = await self.levels()
-            if levels["output_words"]:
-                received += await self.receive(levels["output_words"] * word_bytes)
+            ready = levels["output_words"] * word_bytes
+            received += await self.receive(min(ready, answer_bytes - len(received)))
             part = stream[sent : sent + levels["input_space"] * word_bytes]
             await self.send(part)
             sent += len(part)

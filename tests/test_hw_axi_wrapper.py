@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from spec.arch import ArchConfig
+import pytest
+
 from spec.bus import Bus
-from tests.wrapper_jobs import simulate_wrapper
+from tests.wrapper_jobs import ARCHS, simulate_wrapper
 
 
-def test_axi_wrapper_answers_jobs_and_keeps_the_rules_of_axi(tmp_path: Path) -> None:
-    simulate_wrapper(Bus.AXI, "sim.cocotb_axi_wrapper", ArchConfig.load("tiny"), tmp_path)
+@pytest.mark.parametrize("name", ARCHS)
+def test_axi_wrapper_answers_jobs_and_keeps_the_rules_of_axi(name: str, tmp_path: Path) -> None:
+    simulate_wrapper(Bus.AXI, "sim.cocotb_axi_wrapper", ARCHS[name], tmp_path)

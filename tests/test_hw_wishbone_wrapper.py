@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from spec.arch import ArchConfig
+import pytest
+
 from spec.bus import Bus
-from tests.wrapper_jobs import simulate_wrapper
+from tests.wrapper_jobs import ARCHS, simulate_wrapper
 
 
-def test_wishbone_wrapper_answers_jobs_and_never_waits(tmp_path: Path) -> None:
-    simulate_wrapper(Bus.WISHBONE, "sim.cocotb_wishbone_wrapper", ArchConfig.load("tiny"), tmp_path)
+@pytest.mark.parametrize("name", ARCHS)
+def test_wishbone_wrapper_answers_jobs_and_never_waits(name: str, tmp_path: Path) -> None:
+    simulate_wrapper(Bus.WISHBONE, "sim.cocotb_wishbone_wrapper", ARCHS[name], tmp_path)

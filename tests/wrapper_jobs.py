@@ -16,8 +16,13 @@ from sw.unpack import unpack
 from tests.accelerator_runs import Job, product
 from tests.small_layers import random_activations, random_layer
 
-__all__ = ["simulate_wrapper"]
+__all__ = ["ARCHS", "simulate_wrapper"]
 
+ARCHS = {
+    "tiny": ArchConfig.load("tiny"),
+    # Words of more than 64 bits, several clusters, a tile that is not full.
+    "wide": ArchConfig(clusters=2, lanes=2, tokens=2, stream_width=128),
+}
 TOKENS = 3
 
 
