@@ -38,7 +38,7 @@ def damaged(job: BenchJob) -> bytes:
     return bytes(stream)
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.3, 0.7])
 async def every_job_is_answered_by_one_transfer(dut: Any, stall: float) -> None:
     """Outputs are PyTorch's, and `tlast` stands on the CRC of DONE alone."""
@@ -57,7 +57,7 @@ async def every_job_is_answered_by_one_transfer(dut: Any, stall: float) -> None:
     assert (await host.status())["busy"] == 0
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.5])
 async def every_packet_is_a_transfer_if_that_is_asked_for(dut: Any, stall: float) -> None:
     """With `every_packet` set, each transfer is exactly one packet; cleared again, the old way is back."""
@@ -79,7 +79,7 @@ async def every_packet_is_a_transfer_if_that_is_asked_for(dut: Any, stall: float
     job.check(await host.answer())
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.6])
 async def registers_say_who_it_is_and_what_has_passed(dut: Any, stall: float) -> None:
     """Identity, counters of one job, and the status before, while and after it runs."""
@@ -112,7 +112,7 @@ async def registers_say_who_it_is_and_what_has_passed(dut: Any, stall: float) ->
     assert not any((await host.status()).values())
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def stalled_cycles_are_counted(dut: Any) -> None:
     """While nobody takes the output, every cycle is a stalled one; the input stalls behind it."""
     host = AxiHost(dut)
@@ -136,7 +136,7 @@ async def stalled_cycles_are_counted(dut: Any) -> None:
     assert await host.count("output_stalled_cycles") < await host.count("cycles")
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.6])
 async def only_the_control_register_can_be_written(dut: Any, stall: float) -> None:
     """Every offset of the bank: SLVERR where nothing is, or nothing to write; byte strobes count."""
@@ -158,7 +158,7 @@ async def only_the_control_register_can_be_written(dut: Any, stall: float) -> No
     assert await host.register(CONTROL.name) == 0
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.5])
 async def a_damaged_packet_ends_with_an_error_and_is_counted(dut: Any, stall: float) -> None:
     """The transfer ends with ERROR, the registers name it, and the next job is exact."""
@@ -177,7 +177,7 @@ async def a_damaged_packet_ends_with_an_error_and_is_counted(dut: Any, stall: fl
         assert await host.count("errors") == number
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.5])
 async def a_soft_reset_ends_the_job_and_the_next_one_is_exact(dut: Any, stall: float) -> None:
     """The cut answer is closed by a word of zeros; counters go on; nothing is taken in meanwhile."""
@@ -216,7 +216,7 @@ async def a_soft_reset_ends_the_job_and_the_next_one_is_exact(dut: Any, stall: f
     assert host.sink.empty() and host.sink.idle()
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def a_soft_reset_waits_for_a_receiver_that_stalls(dut: Any) -> None:
     """What is offered is not withdrawn; the core stays in reset until the cut answer is closed."""
     host = AxiHost(dut)
@@ -242,7 +242,7 @@ async def a_soft_reset_waits_for_a_receiver_that_stalls(dut: Any) -> None:
     job.check(await host.answer())
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def a_soft_reset_between_jobs_sends_nothing(dut: Any) -> None:
     """Where no answer is open there is none to close, and the last error is forgotten."""
     host = AxiHost(dut)
@@ -262,7 +262,7 @@ async def a_soft_reset_between_jobs_sends_nothing(dut: Any) -> None:
     job.check(await host.answer())
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def valid_does_not_wait_for_ready(dut: Any) -> None:
     """A response, a word read and an answer are offered to a host that never is ready."""
     host = AxiHost(dut)
@@ -280,7 +280,7 @@ async def valid_does_not_wait_for_ready(dut: Any) -> None:
     assert dut.m_axis_tvalid.value == dut.s_axil_bvalid.value == dut.s_axil_rvalid.value == 1
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def address_and_data_of_a_write_come_in_any_order(dut: Any) -> None:
     """Either may be many cycles ahead of the other."""
     host = AxiHost(dut)
@@ -298,7 +298,7 @@ async def address_and_data_of_a_write_come_in_any_order(dut: Any) -> None:
             assert await host.register(CONTROL.name) == value
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def no_output_follows_an_input_within_a_cycle(dut: Any) -> None:
     """Turn every input over in the middle of a cycle, while a job and accesses go on."""
     host = AxiHost(dut, stall=0.6, name="paths")

@@ -41,7 +41,7 @@ def damaged(job: BenchJob) -> bytes:
     return bytes(stream)
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.5])
 async def every_job_is_exact(dut: Any, stall: float) -> None:
     """Word by word through the window; outputs are PyTorch's, counters those of the words."""
@@ -64,7 +64,7 @@ async def every_job_is_exact(dut: Any, stall: float) -> None:
     assert await host.levels() == {"input_space": DEPTH, "output_words": 0}
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.5])
 async def every_address_is_answered(dut: Any, stall: float) -> None:
     """ACK where there is a register, ERR elsewhere and for every write but to control."""
@@ -89,7 +89,7 @@ async def every_address_is_answered(dut: Any, stall: float) -> None:
     assert [await host.count(event.name) for event in EVENTS if event.name != "cycles"] == [0] * 6
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def the_window_refuses_what_it_has_no_place_for(dut: Any) -> None:
     """A full queue, an empty one, and a write of single bytes end with ERR and change nothing."""
     host = WishboneHost(dut, name="full")
@@ -123,7 +123,7 @@ async def the_window_refuses_what_it_has_no_place_for(dut: Any) -> None:
         job.check(answer[at : at + answer_bytes(job)])
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(every_packet=[0, 1])
 async def the_interrupt_says_that_an_answer_waits(dut: Any, every_packet: int) -> None:
     """It rises with the end of an answer or half a queue of words, and falls when that is read."""
@@ -160,7 +160,7 @@ async def the_interrupt_says_that_an_answer_waits(dut: Any, every_packet: int) -
     job.check(received)
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(every_packet=[0, 1])
 async def a_packet_ends_an_answer_only_if_asked_for(dut: Any, every_packet: int) -> None:
     """Psums of one tile alone, read down to less than half a queue: does an answer wait?"""
@@ -182,7 +182,7 @@ async def a_packet_ends_an_answer_only_if_asked_for(dut: Any, every_packet: int)
     assert (await host.status())["answer_waiting"] == every_packet
 
 
-@cocotb.test(timeout_time=8, timeout_unit="ms")
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.5])
 async def a_soft_reset_forgets_the_job_and_the_next_one_is_exact(dut: Any, stall: float) -> None:
     """Words and halves of words in the window are gone, and so are status and last error."""
@@ -211,7 +211,7 @@ async def a_soft_reset_forgets_the_job_and_the_next_one_is_exact(dut: Any, stall
         assert await host.count("errors") == errors
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def damage_is_counted(dut: Any) -> None:
     """The registers name the error until the next one, and the next job is exact."""
     host = WishboneHost(dut, name="damage")
@@ -226,7 +226,7 @@ async def damage_is_counted(dut: Any) -> None:
         job.check(await host.exchange(job.stream(), answer_bytes(job), job.word_bytes))
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def no_output_follows_an_input_within_a_cycle(dut: Any) -> None:
     """Turn every input over in the middle of a cycle, while a job goes on."""
     host = WishboneHost(dut, stall=0.3, name="paths")
