@@ -299,6 +299,32 @@ async def address_and_data_of_a_write_come_in_any_order(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
+async def every_access_gets_its_own_response(dut: Any) -> None:
+    """Accesses pile up while the host takes no response; then each is answered, in order."""
+    host = AxiHost(dut)
+    await host.start()
+    channels = (host.master.write_if.b_channel, host.master.read_if.r_channel)
+    for channel in channels:
+        channel.pause = True
+    await ClockCycles(dut.aclk, 2)
+    # Offset 0 can be read but not written, control both, the last one neither.
+    offsets = [0, CONTROL.offset, BANK_BYTES - 4, CONTROL.offset, 0]
+
+    writes = [cocotb.start_soon(host.write(offset, bytes(4))) for offset in offsets]
+    reads = [cocotb.start_soon(host.read(offset)) for offset in offsets]
+    await ClockCycles(dut.aclk, 60)
+
+    assert not any(task.done() for task in (*writes, *reads))
+    for channel in channels:
+        channel.pause = False
+    for offset, write, read in zip(offsets, writes, reads, strict=True):
+        assert await write == (AxiResp.OKAY if offset == CONTROL.offset else AxiResp.SLVERR)
+        word, response = await read
+        assert response == (AxiResp.OKAY if offset in KNOWN else AxiResp.SLVERR)
+        assert word == (MAGIC if offset == 0 else 0)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def no_output_follows_an_input_within_a_cycle(dut: Any) -> None:
     """Turn every input over in the middle of a cycle, while a job and accesses go on."""
     host = AxiHost(dut, stall=0.6, name="paths")
