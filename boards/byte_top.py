@@ -46,8 +46,8 @@ class ByteTop(wiring.Component):
         width = self.arch.stream_width
         # The reset comes from a pin and goes everywhere: registers that can lie where it is needed.
         reset = delay(m, ResetSignal(), self.RESET_LATENCY, "reset")
-        m.domains.core = core = ClockDomain("core")
-        m.d.comb += [core.clk.eq(ClockSignal()), core.rst.eq(reset)]
+        m.domains.core = ClockDomain("core")
+        m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(reset)]
         rename = DomainRenamer("core")
         widener, narrower = ByteWidener(width), ByteNarrower(width)
         m.submodules.widener, m.submodules.narrower = rename(widener), rename(narrower)
@@ -69,4 +69,4 @@ class ByteTop(wiring.Component):
 
 def emit_byte_top(arch: ArchConfig, family: Family) -> str:
     """Return the accelerator and its byte-wide top as Verilog, the top last."""
-    return emit_verilog(arch, family) + "\n" + emit_component(ByteTop(arch), ByteTop.MODULE, family)
+    return emit_verilog(arch, family=family) + "\n" + emit_component(ByteTop(arch), ByteTop.MODULE, family)

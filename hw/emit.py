@@ -2,20 +2,36 @@
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from hw.accelerator import Accelerator
+from hw.axi_wrapper import AxiWrapper
 from hw.cluster import Cluster
 from hw.column import Column
 from hw.family import Family
 from hw.instance import flat_ports
+from hw.wishbone_wrapper import WishboneWrapper
 from spec.arch import ArchConfig
+from spec.bus import Bus
 
-__all__ = ["TOP_MODULE", "emit_component", "emit_interface", "emit_verilog"]
+__all__ = ["TOP_MODULE", "emit_component", "emit_interface", "emit_verilog", "top_module"]
 
 TOP_MODULE = Accelerator.MODULE
+
+_TOPS: Mapping[Bus, type[Accelerator] | type[AxiWrapper] | type[WishboneWrapper]] = {
+    Bus.STREAM: Accelerator,
+    Bus.AXI: AxiWrapper,
+    Bus.WISHBONE: WishboneWrapper,
+}
+_CLOCKING = {
+    Bus.STREAM: ("clk, rising edge", "rst, synchronous, active high"),
+    Bus.AXI: ("aclk, rising edge", "aresetn, synchronous, active low"),
+    Bus.WISHBONE: ("wb_clk_i, rising edge", "wb_rst_i, synchronous, active high"),
+}
 
 # The Verilog writer adds a register to `always @*` blocks, so that they run at time 0 even where no input
 # changes; not to those of one statement, though, and in Icarus Verilog an initial value is no change. A
@@ -67,8 +83,13 @@ def _zero_loop(match: re.Match[str]) -> str:
     )
 
 
-def emit_verilog(arch: ArchConfig, family: Family = Family.GENERIC) -> str:
-    """Return the whole accelerator: column, cluster and top, the top last.
+def top_module(bus: Bus) -> str:
+    """Return the name of the outermost module."""
+    return _TOPS[bus].MODULE
+
+
+def emit_verilog(arch: ArchConfig, bus: Bus = Bus.STREAM, family: Family = Family.GENERIC) -> str:
+    """Return the whole accelerator: column, cluster, core, and the wrapper for ``bus``; the top last.
 
     For an FPGA family its DSP blocks and block RAMs are placed as such; a generic text simulates and
     synthesizes everywhere.
@@ -82,24 +103,27 @@ def emit_verilog(arch: ArchConfig, family: Family = Family.GENERIC) -> str:
     )
     if family is not Family.GENERIC:
         header += f"// for {family}\n"
-    parts = (Column(arch), Cluster(arch), Accelerator(arch))
+    parts: list[Any] = [Column(arch), Cluster(arch), Accelerator(arch)]
+    if bus is not Bus.STREAM:
+        parts.append(_TOPS[bus](arch))
     return header + "\n".join(emit_component(part, part.MODULE, family) for part in parts)
 
 
-def emit_interface(arch: ArchConfig) -> str:
+def emit_interface(arch: ArchConfig, bus: Bus = Bus.STREAM) -> str:
     """Return the top module's ports, clocking and architecture as JSON."""
-    ports: list[dict[str, str | int]] = [
-        {"name": "clk", "direction": "input", "width": 1},
-        {"name": "rst", "direction": "input", "width": 1},
-    ]
-    signature = wiring.Signature(Accelerator.members(arch))
+    ports: list[dict[str, str | int]] = []
+    if bus is Bus.STREAM:
+        # Those of the wrappers are members like any other.
+        ports = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
+    signature = wiring.Signature(_TOPS[bus].members(arch))
     for name, flow, value in flat_ports(signature, signature.create()):
         direction = "input" if flow is wiring.In else "output"
         ports.append({"name": name, "direction": direction, "width": len(value)})
+    clock, reset = _CLOCKING[bus]
     description = {
-        "module": TOP_MODULE,
-        "clock": "clk, rising edge",
-        "reset": "rst, synchronous, active high",
+        "module": top_module(bus),
+        "clock": clock,
+        "reset": reset,
         "ports": ports,
         "arch": arch.model_dump(),
     }

@@ -9,7 +9,8 @@ __all__ = ["delay", "delay_fields"]
 def delay(m: Module, value: ValueLike, cycles: int, name: str, *, reset_less: bool = True) -> Value:
     """Return ``value`` as it was ``cycles`` cycles before; the registers are called ``name_1``, ``name_2``…
 
-    Call it outside of conditions, which would hold the registers too. Datapath registers need no reset; give ``reset_less=False`` for a flag that must start at 0.
+    Call it outside of conditions, which would hold the registers too. Datapath registers need no reset; give
+    ``reset_less=False`` for a flag that must start at 0.
     """
     current = Value.cast(value)
     shape: Shape = current.shape()

@@ -14,7 +14,8 @@ __all__ = ["Queue"]
 class Queue(wiring.Component):
     """First in, first out; the head sits in a register of its own.
 
-    It never says that it is full: whoever sends holds a credit for each of ``depth`` entries. Latency ``LATENCY`` cycles through an empty queue; one entry per cycle in and out.
+    It never says that it is full: whoever sends holds a credit for each of ``depth`` entries. Latency
+    ``LATENCY`` cycles through an empty queue; one entry per cycle in and out.
 
     Parameters
     ----------

@@ -27,7 +27,8 @@ class SplitAdder(wiring.Component):
     Members
     -------
     clear : In(1)
-        Pulse: forget parts of an abandoned job; the next offer comes more than ``CLEAR_LATENCY`` cycles later.
+        Pulse: forget parts of an abandoned job; the next offer comes more than ``CLEAR_LATENCY`` cycles
+        later.
     tag : In(8)
         Of the layer, for header words.
     item : In(item_shape(arch))
@@ -75,9 +76,7 @@ class SplitAdder(wiring.Component):
         arch, wait = self.arch, BlockMemory.LATENCY
         item = bundle(item_shape(arch), "item_here")
         answer = delay(m, self.answer, self.PART_LATENCY, "answer")
-        m.d.comb += item.eq(
-            delay(m, Value.cast(self.item), self.PART_LATENCY, "item", reset_less=False)
-        )
+        m.d.comb += item.eq(delay(m, Value.cast(self.item), self.PART_LATENCY, "item", reset_less=False))
         emitting, sums, slot = self._parts(m)
         offer = data.View(offer_shape(arch), answer[: offer_shape(arch).size])
         header = bundle(header_shape(), "header")

@@ -21,7 +21,8 @@ async def entries_leave_in_order(dut: Any, stall_i: float, stall_o: float) -> No
     words = [rng.getrandbits(16) for _ in range(200)]
     ports = Ports(dut, QUEUE)
     await start(dut)
-    sent, seen = 0, []
+    sent = 0
+    seen: list[int] = []
 
     while len(seen) < len(words):
         inputs: dict[str, int] = {"o__ready": int(rng.random() >= stall_o)}

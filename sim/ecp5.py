@@ -27,9 +27,7 @@ def ecp5_models() -> str:
 def _multiplier() -> str:
     names = ("REG_INPUTA", "REG_INPUTB", "REG_OUTPUT")
     parameters = [f'parameter {name}_{what} = "NONE"' for name in names for what in ("CLK", "CE", "RST")]
-    parameters += [
-        f'parameter {name} = ""' for name in ("REG_PIPELINE_CLK", "CLK0_DIV", "GSR", "RESETMODE")
-    ]
+    parameters += [f'parameter {name} = ""' for name in ("REG_PIPELINE_CLK", "CLK0_DIV", "GSR", "RESETMODE")]
     clocked = [f'{name}_CLK == "CLK0"' for name in names]
     return f"""module MULT18X18D #({", ".join(parameters)}) (
   input {_list("A", 18)}, {_list("B", 18)}, CLK0, CE0, RST0, SIGNEDA, SIGNEDB,
@@ -53,7 +51,8 @@ endmodule
 def _simple_dual_port() -> str:
     names = ("GSR", "REGMODE", "RESETMODE")
     parameters = [f'parameter {name} = ""' for name in names]
-    return f"""module PDPW16KD #(parameter DATA_WIDTH_W = 36, parameter DATA_WIDTH_R = 36, {", ".join(parameters)}) (
+    parameters += ["parameter DATA_WIDTH_W = 36", "parameter DATA_WIDTH_R = 36"]
+    return f"""module PDPW16KD #({", ".join(parameters)}) (
   input {_list("DI", 36)}, {_list("ADW", 9)}, {_list("BE", 4)}, CEW, CLKW, {_list("CSW", 3)},
   input {_list("ADR", 14)}, CER, OCER, CLKR, {_list("CSR", 3)}, RST,
   output {_list("DO", 36)});
@@ -79,10 +78,12 @@ def _dual_port() -> str:
     names = ("REGMODE_A", "REGMODE_B", "RESETMODE", "GSR")
     parameters = [f'parameter {name} = ""' for name in names]
     ports = (
-        f"CLK{side}, CE{side}, WE{side}, OCE{side}, RST{side}, {_list(f'CS{side}', 3)}, {_list(f'AD{side}', 14)}"
+        f"{', '.join(f'{pin}{side}' for pin in ('CLK', 'CE', 'WE', 'OCE', 'RST'))}, "
+        f"{_list(f'CS{side}', 3)}, {_list(f'AD{side}', 14)}"
         for side in "AB"
     )
-    return f"""module DP16KD #(parameter DATA_WIDTH_A = 18, parameter DATA_WIDTH_B = 18, {", ".join(parameters)}) (
+    parameters += ["parameter DATA_WIDTH_A = 18", "parameter DATA_WIDTH_B = 18"]
+    return f"""module DP16KD #({", ".join(parameters)}) (
   input {", ".join(ports)},
   input {_list("DIA", 18)},
   output {_list("DOB", 18)});
@@ -119,8 +120,9 @@ def _carry() -> str:
     parameters = [f'parameter {name} = "NO"' for name in ("INJECT1_0", "INJECT1_1")]
     parameters += [f"parameter [15:0] INIT{n} = 0" for n in range(2)]
     inputs = ", ".join(f"{pin}{n}" for n in range(2) for pin in "ABCD")
+    halves = half.format(n=0, carry="CIN") + half.format(n=1, carry="carry_0")
     return f"""module CCU2C #({", ".join(parameters)}) (
   input CIN, {inputs}, output S0, S1, COUT);
-{_check('INJECT1_0 == "NO"', 'INJECT1_1 == "NO"')}{half.format(n=0, carry="CIN")}{half.format(n=1, carry="carry_0")}  assign COUT = carry_1;
+{_check('INJECT1_0 == "NO"', 'INJECT1_1 == "NO"')}{halves}  assign COUT = carry_1;
 endmodule
 """

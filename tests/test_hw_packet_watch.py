@@ -1,0 +1,14 @@
+"""The packet watch alone."""
+
+import pytest
+
+from hw.packet_watch import PacketWatch
+from sim.subject import simulate_subject
+from spec.arch import ArchConfig
+
+
+@pytest.mark.parametrize("name", ["tiny", "paper"])
+def test_packet_watch_finds_every_end(name: str) -> None:
+    arch = ArchConfig.load(name)
+
+    simulate_subject(PacketWatch(arch), "sim.cocotb_packet_watch", arch)
