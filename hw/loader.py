@@ -139,14 +139,20 @@ class Loader(wiring.Component):
 
     def _load(self, m: Module, weight_bank: Signal, activation_bank: Signal) -> None:
         """Put payload words on the load bus, numbered from 0 in every packet."""
-        last_part = self.arch.words_per_input_word - 1
+        last_parts = {
+            Opcode.ACTIVATIONS: self.arch.words_per_input_word - 1,
+            Opcode.VALUES: self.arch.words_per_stripe - 1,
+        }
         address, part = Signal(self.load.address.shape()), Signal(self.load.part.shape())
-        is_activation = Signal()
+        is_activation, more = Signal(), Signal()
         m.d.comb += is_activation.eq(self.header.opcode == Opcode.ACTIVATIONS)
+        for opcode, last_part in last_parts.items():
+            with m.If((self.header.opcode == opcode) & (part != last_part)):
+                m.d.comb += more.eq(1)
         with m.If(self.opened):
             m.d.sync += [address.eq(0), part.eq(0)]
         with m.If(self.word_valid):
-            with m.If(is_activation & (part != last_part)):
+            with m.If(more):
                 m.d.sync += part.eq(part + 1)
             with m.Else():
                 m.d.sync += [part.eq(0), address.eq(address + 1)]

@@ -1,11 +1,23 @@
 """One token column alone."""
 
+import pytest
+
 from hw.column import Column
 from sim.subject import simulate_subject
 from spec.arch import ArchConfig
 
 
-def test_column_multiplies_and_drains_in_both_directions() -> None:
-    arch = ArchConfig(clusters=1, lanes=4, tokens=3, segment=8, activation_depth=4, value_depth=16)
+@pytest.mark.parametrize(("weight_width", "psum_width"), [(8, 32), (3, 18)])
+def test_column_multiplies_and_drains_in_both_directions(weight_width: int, psum_width: int) -> None:
+    arch = ArchConfig(
+        clusters=1,
+        lanes=4,
+        tokens=3,
+        segment=8,
+        weight_width=weight_width,
+        psum_width=psum_width,
+        activation_depth=4,
+        value_depth=16,
+    )
 
     simulate_subject(Column(arch), "sim.cocotb_column", arch)

@@ -1,5 +1,7 @@
 """Jobs through the NumPy accelerator: every output equals PyTorch's integer matmul."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,17 @@ from numpy.typing import NDArray
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
-from spec.packet import COUNTERS, ErrorCode, Header, Opcode, frame_answer, read_answers
+from spec.numbers import signed_range
+from spec.packet import (
+    COUNTERS,
+    ErrorCode,
+    Header,
+    Opcode,
+    frame_answer,
+    frame_packet,
+    read_answers,
+    read_packets,
+)
 from sw.job import job_stream, read_outputs
 from sw.layer import QuantizedLayer
 from sw.pack import pack
@@ -72,6 +84,61 @@ def test_presets_equal_torch(preset: str, direction: Direction) -> None:
     packed = packed_layer(layer, arch)
     answer = execute(job_stream(packed, activations, arch), arch)
     assert np.array_equal(read_outputs(answer, packed, 19, arch).outputs, matmul(layer, activations))
+
+
+@pytest.mark.parametrize("psum_width", [16, 17, 20, 32])
+@pytest.mark.parametrize("activation_width", [4, 8])
+@pytest.mark.parametrize("weight_width", [2, 3, 4, 8])
+def test_every_number_format_equals_torch(weight_width: int, activation_width: int, psum_width: int) -> None:
+    formats = {"weight_width": weight_width, "activation_width": activation_width, "psum_width": psum_width}
+    arch = ArchConfig.model_validate({**ARCH.model_dump(), **formats, "split_slots": 4})
+    # As many inputs as no weights and activations can make overflow.
+    cols = min(61, (1 << (psum_width - weight_width - activation_width + 1)) - 1)
+    rng = np.random.default_rng(weight_width)
+    for direction in Direction:
+        for shape, density, extreme in (
+            ((19, cols), 0.6, False),
+            ((19, cols), 1.0, True),
+            ((3, 1), 1.0, False),
+        ):
+            layer = random_layer(rng, arch, shape, direction, density, extreme=extreme)
+            activations = random_activations(rng, arch, layer, 5)
+            activations[:, 4] = signed_range(activation_width)[0]
+            packed = packed_layer(layer, arch)
+            answer = execute(job_stream(packed, activations, arch), arch)
+            assert np.array_equal(packed.weights, layer.weights)
+            assert np.array_equal(read_outputs(answer, packed, 5, arch).outputs, matmul(layer, activations))
+
+
+@pytest.mark.parametrize(("psum_width", "fits"), [(20, True), (19, False)])
+def test_a_part_that_overflows_is_found_though_the_block_fits(psum_width: int, fits: bool) -> None:
+    arch = ARCH.model_copy(update={"psum_width": 21, "activation_depth": 1024, "value_depth": 4096})
+    weights = np.full((8, 64), 127, np.int8)
+    # The second half takes back what the first half adds.
+    weights[:, 32:] = -127
+    mask, scales = np.ones(weights.shape, np.bool_), np.ones(8, np.float32)
+    layer = QuantizedLayer("there and back", weights, mask, Direction.VERTICAL, np.arange(8), scales)
+    packed = packed_layer(layer, arch)
+    ((first, second),) = ([part for c in one.clusters for part in c] for one in packed.schedule.passes)
+    assert (first.block, first.parts, second.parts) == (0, 2, 2)
+    stream = job_stream(packed, np.full((64, 1), -128), arch)
+    narrow = arch.model_copy(update={"psum_width": psum_width})
+    mislabelled = b"".join(
+        frame_packet(
+            replace(one.header, argument=narrow.fingerprint)
+            if one.header.opcode == Opcode.BEGIN
+            else one.header,
+            one.payload,
+            8,
+        )
+        for one in read_packets(stream, 8)
+    )
+
+    if fits:
+        assert not read_outputs(execute(mislabelled, narrow), packed, 1, narrow).outputs.any()
+    else:
+        with pytest.raises(FormatError, match=r"a psum of cluster . overflows 19 bits"):
+            execute(mislabelled, narrow)
 
 
 def example() -> tuple[PackedLayer, NDArray[np.int64], bytes]:

@@ -1,0 +1,69 @@
+"""Proof that no activations make a psum or an output of a layer overflow."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+from spec.numbers import OUTPUT_WIDTH, signed_range
+
+__all__ = ["check_outputs", "check_psums", "psum_range"]
+
+
+def psum_range(weights: NDArray[np.int8], chunk_inputs: int, activation_width: int) -> tuple[int, int]:
+    """Return the smallest and the largest psum that any activations can make.
+
+    That is over all outputs, in any chunk of ``chunk_inputs`` inputs. As activations may be 0, a sum of
+    some of the products, of a part of a block or on the way to a psum, lies inside too.
+
+    Parameters
+    ----------
+    weights : ndarray of int8, shape (M, K)
+        Inputs in grouped order.
+    chunk_inputs : int
+    activation_width : int
+        Bits of a signed activation.
+    """
+    low, high = signed_range(activation_width)
+    starts = np.arange(0, weights.shape[1], chunk_inputs)
+    positive = np.add.reduceat(np.maximum(weights, 0), starts, axis=1, dtype=np.int64)
+    negative = np.add.reduceat(np.minimum(weights, 0), starts, axis=1, dtype=np.int64)
+    smallest, largest = low * positive + high * negative, high * positive + low * negative
+    return int(smallest.min()), int(largest.max())
+
+
+def check_psums(weights: NDArray[np.int8], chunk_inputs: int, arch: ArchConfig, name: str) -> None:
+    """Refuse a layer if some activations could make a psum overflow; see ``psum_range``.
+
+    Raises
+    ------
+    ConfigError
+        Names the layer, the bits that it takes and the parameter to raise.
+    """
+    for psum in psum_range(weights, chunk_inputs, arch.activation_width):
+        if _width(psum) > arch.psum_width:
+            raise ConfigError(
+                f"layer {name} can reach a psum of {psum}, which takes {_width(psum)} bits; raise "
+                f"`psum_width` from {arch.psum_width}"
+            )
+
+
+def check_outputs(weights: NDArray[np.int8], arch: ArchConfig, name: str) -> None:
+    """Refuse a layer if some activations could make an output, the sum of all chunks, overflow.
+
+    Raises
+    ------
+    ConfigError
+        Names the layer and the way out.
+    """
+    for output in psum_range(weights, weights.shape[1], arch.activation_width):
+        if _width(output) > OUTPUT_WIDTH:
+            raise ConfigError(
+                f"layer {name} can reach an output of {output}, which takes {_width(output)} bits, more than "
+                f"the {OUTPUT_WIDTH} of an output; split its inputs over two layers"
+            )
+
+
+def _width(number: int) -> int:
+    """Bits of the narrowest signed number that holds ``number``."""
+    return max(number, ~number).bit_length() + 1
