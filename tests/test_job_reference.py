@@ -110,20 +110,32 @@ def test_every_number_format_equals_torch(weight_width: int, activation_width: i
             assert np.array_equal(read_outputs(answer, packed, 5, arch).outputs, matmul(layer, activations))
 
 
-@pytest.mark.parametrize(("psum_width", "fits"), [(20, True), (19, False)])
-def test_a_part_that_overflows_is_found_though_the_block_fits(psum_width: int, fits: bool) -> None:
-    arch = ARCH.model_copy(update={"psum_width": 21, "activation_depth": 1024, "value_depth": 4096})
-    weights = np.full((8, 64), 127, np.int8)
-    # The second half takes back what the first half adds.
-    weights[:, 32:] = -127
+# A weight w in one half of the inputs adds 4096 w to every psum; 17 bits hold 65535.
+@pytest.mark.parametrize(
+    ("clusters", "halves", "fits"),
+    [
+        (2, (10, -10), True),
+        (2, (10, 10), False),
+        (2, (24, -15), False),
+        (2, (-15, 24), False),
+        (1, (10, -10), True),
+        (1, (10, 10), False),
+    ],
+    ids=["fits", "sum of parts", "first part", "second part", "whole block fits", "whole block"],
+)
+def test_the_reference_refuses_what_17_bits_do_not_hold(
+    clusters: int, halves: tuple[int, int], fits: bool
+) -> None:
+    fields = {"clusters": clusters, "activation_depth": 1024, "value_depth": 4096}
+    arch, narrow = (ARCH.model_copy(update={**fields, "psum_width": width}) for width in (32, 17))
+    weights = np.repeat(np.array(halves, np.int8), 32)[None].repeat(8, axis=0)
     mask, scales = np.ones(weights.shape, np.bool_), np.ones(8, np.float32)
-    layer = QuantizedLayer("there and back", weights, mask, Direction.VERTICAL, np.arange(8), scales)
-    packed = packed_layer(layer, arch)
-    ((first, second),) = ([part for c in one.clusters for part in c] for one in packed.schedule.passes)
-    assert (first.block, first.parts, second.parts) == (0, 2, 2)
-    stream = job_stream(packed, np.full((64, 1), -128), arch)
-    narrow = arch.model_copy(update={"psum_width": psum_width})
-    mislabelled = b"".join(
+    packed = packed_layer(
+        QuantizedLayer("halves", weights, mask, Direction.VERTICAL, np.arange(8), scales), arch
+    )
+    assert [len(one.parts) for one in packed.passes[0].clusters] == [1] * clusters
+    # Packed for 17 bits it would be refused: the fingerprint is changed behind the packer's back.
+    stream = b"".join(
         frame_packet(
             replace(one.header, argument=narrow.fingerprint)
             if one.header.opcode == Opcode.BEGIN
@@ -131,14 +143,14 @@ def test_a_part_that_overflows_is_found_though_the_block_fits(psum_width: int, f
             one.payload,
             8,
         )
-        for one in read_packets(stream, 8)
+        for one in read_packets(job_stream(packed, np.full((64, 1), -128), arch), 8)
     )
 
     if fits:
-        assert not read_outputs(execute(mislabelled, narrow), packed, 1, narrow).outputs.any()
+        assert not read_outputs(execute(stream, narrow), packed, 1, narrow).outputs.any()
     else:
-        with pytest.raises(FormatError, match=r"a psum of cluster . overflows 19 bits"):
-            execute(mislabelled, narrow)
+        with pytest.raises(FormatError, match=r"a psum of cluster . overflows 17 bits"):
+            execute(stream, narrow)
 
 
 def example() -> tuple[PackedLayer, NDArray[np.int64], bytes]:
