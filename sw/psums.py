@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
-from spec.numbers import OUTPUT_WIDTH, signed_range
+from spec.numbers import OUTPUT_WIDTH, signed_range, signed_width
 
 __all__ = ["check_outputs", "check_psums", "psum_range"]
 
@@ -41,10 +41,11 @@ def check_psums(weights: NDArray[np.int8], chunk_inputs: int, arch: ArchConfig, 
         Names the layer, the bits that it takes and the parameter to raise.
     """
     for psum in psum_range(weights, chunk_inputs, arch.activation_width):
-        if _width(psum) > arch.psum_width:
+        width = signed_width(psum)
+        if width > arch.psum_width:
             raise ConfigError(
-                f"layer {name} can reach a psum of {psum}, which takes {_width(psum)} bits; raise "
-                f"`psum_width` from {arch.psum_width}"
+                f"layer {name} can reach a psum of {psum}, which takes {width} bits; raise `psum_width` "
+                f"from {arch.psum_width}"
             )
 
 
@@ -57,13 +58,9 @@ def check_outputs(weights: NDArray[np.int8], arch: ArchConfig, name: str) -> Non
         Names the layer and the way out.
     """
     for output in psum_range(weights, weights.shape[1], arch.activation_width):
-        if _width(output) > OUTPUT_WIDTH:
+        width = signed_width(output)
+        if width > OUTPUT_WIDTH:
             raise ConfigError(
-                f"layer {name} can reach an output of {output}, which takes {_width(output)} bits, more than "
-                f"the {OUTPUT_WIDTH} of an output; split its inputs over two layers"
+                f"layer {name} can reach an output of {output}, which takes {width} bits, more than its "
+                f"{OUTPUT_WIDTH}; split its inputs over two layers"
             )
-
-
-def _width(number: int) -> int:
-    """Bits of the narrowest signed number that holds ``number``."""
-    return max(number, ~number).bit_length() + 1
