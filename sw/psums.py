@@ -25,11 +25,15 @@ def psum_range(weights: NDArray[np.int8], chunk_inputs: int, activation_width: i
         Bits of a signed activation.
     """
     low, high = signed_range(activation_width)
-    starts = np.arange(0, weights.shape[1], chunk_inputs)
-    positive = np.add.reduceat(np.maximum(weights, 0), starts, axis=1, dtype=np.int64)
-    negative = np.add.reduceat(np.minimum(weights, 0), starts, axis=1, dtype=np.int64)
-    smallest, largest = low * positive + high * negative, high * positive + low * negative
-    return int(smallest.min()), int(largest.max())
+    smallest = largest = 0
+    for start in range(0, weights.shape[1], chunk_inputs):
+        chunk = weights[:, start : start + chunk_inputs]
+        total = chunk.sum(axis=1, dtype=np.int64)
+        magnitude = np.abs(chunk.astype(np.int16)).sum(axis=1, dtype=np.int64)
+        positive, negative = (magnitude + total) // 2, (magnitude - total) // 2
+        smallest = min(smallest, int((low * positive - high * negative).min()))
+        largest = max(largest, int((high * positive - low * negative).max()))
+    return smallest, largest
 
 
 def check_psums(weights: NDArray[np.int8], chunk_inputs: int, arch: ArchConfig, name: str) -> None:
