@@ -29,6 +29,7 @@ from hw.shapes import (
 )
 from hw.zero_skip import ZeroSkip
 from spec.arch import ArchConfig
+from spec.planes import Plane
 
 __all__ = ["Cluster"]
 
@@ -152,26 +153,35 @@ class Cluster(wiring.Component):
         return mine
 
     def _values(self, m: Module, load: View, beat: View) -> Value:
-        """Value memory: the beat's weights, in the cycle in which the first column expects them."""
+        """Value memories: the beat's weights, in the cycle in which the first column expects them."""
         arch = self.arch
-        per_word = arch.beats_per_word
+        planes = [(plane.width, self._plane(m, load, beat, plane)) for plane in arch.planes]
+        lanes = [Cat(bits.word_select(lane, width) for width, bits in planes) for lane in range(arch.lanes)]
+        # The read address enters the first column's register one cycle after the beat.
+        return delay(m, Cat(lanes), Column.WEIGHT_CYCLE - BlockMemory.LATENCY - 1, "weights")
+
+    def _plane(self, m: Module, load: View, beat: View, plane: Plane) -> Value:
+        """Memory of one plane: its bits of the beat's weights, ``BlockMemory.LATENCY`` + 1 cycles later."""
+        arch, index, name = self.arch, beat.value.index, f"plane_{plane.offset}"
+        per_word = arch.beats_per_word(plane)
         depth = arch.value_depth // per_word
-        m.submodules.values = values = BlockMemory(arch.stream_width, 2 * depth)
-        address_bits = (depth - 1).bit_length()
-        place_bits = per_word.bit_length() - 1
-        index = beat.value.index
+        m.submodules[f"{name}_values"] = values = BlockMemory(arch.stream_width, 2 * depth)
+        address_bits, place_bits = (depth - 1).bit_length(), per_word.bit_length() - 1
+        part_bits = plane.words.bit_length() - 1
+        mine = load.kind == LoadKind.VALUE
+        if arch.words_per_stripe > 1:
+            mine &= load.part >> part_bits == plane.first >> part_bits
+        address = Cat(load.part[:part_bits], load.address)[:address_bits]
         m.d.comb += [
-            values.write_enable.eq(load.kind == LoadKind.VALUE),
-            values.write_address.eq(Cat(load.address[:address_bits], load.bank)),
+            values.write_enable.eq(mine),
+            values.write_address.eq(Cat(address, load.bank)),
             values.write_data.eq(load.data),
             values.read_address.eq(Cat(index[place_bits : place_bits + address_bits], beat.value.bank)),
         ]
-        width = arch.lanes * arch.weight_width
-        place_in_word = delay(m, index[:place_bits], BlockMemory.LATENCY, "place") if place_bits else 0
-        weights = Signal(width, reset_less=True)
-        m.d.sync += weights.eq(values.read_data.word_select(place_in_word, width))
-        # The read address enters the first column's register one cycle after the beat.
-        return delay(m, weights, Column.WEIGHT_CYCLE - BlockMemory.LATENCY - 1, "weights")
+        place = delay(m, index[:place_bits], BlockMemory.LATENCY, f"{name}_place") if place_bits else 0
+        bits = Signal(arch.lanes * plane.width, name=f"{name}_bits", reset_less=True)
+        m.d.sync += bits.eq(values.read_data.word_select(place, len(bits)))
+        return bits
 
     def _columns(
         self, m: Module, load: View, beat: View, weights: Value, drain: Drain

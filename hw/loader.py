@@ -143,7 +143,10 @@ class Loader(wiring.Component):
 
     def _load(self, m: Module, weight_bank: Signal, activation_bank: Signal) -> None:
         """Put payload words on the load bus, numbered from 0 in every packet."""
-        last_part = self.arch.words_per_input_word - 1
+        last_parts = {
+            LoadKind.ACTIVATION: self.arch.words_per_input_word - 1,
+            LoadKind.VALUE: self.arch.words_per_stripe - 1,
+        }
         address, part = Signal(self.load.address.shape()), Signal(self.load.part.shape())
         word, valid = delay(m, self.word, 1, "word"), delay(m, self.word_valid, 1, "valid", reset_less=False)
         is_activation = delay(m, self.header.opcode == Opcode.ACTIVATIONS, 1, "is_activation")
@@ -153,10 +156,14 @@ class Loader(wiring.Component):
             for opcode, its in _KINDS.items():
                 with m.Case(opcode):
                     m.d.sync += kind.eq(its)
+        more = Signal()
+        for its, last_part in last_parts.items():
+            with m.If((kind == its) & (part != last_part)):
+                m.d.comb += more.eq(1)
         with m.If(self.opened):
             m.d.sync += [address.eq(0), part.eq(0)]
         with m.If(valid):
-            with m.If(is_activation & (part != last_part)):
+            with m.If(more):
                 m.d.sync += part.eq(part + 1)
             with m.Else():
                 m.d.sync += [part.eq(0), address.eq(address + 1)]

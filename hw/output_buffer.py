@@ -30,7 +30,8 @@ class OutputBuffer(wiring.Component):
     index : In
         Number of the cluster.
     psums, psums_valid : In
-        From the drain chain: L at a time, in the order group row, token, lane.
+        From the drain chain: L at a time, in the order group row, token, lane. Sign-extended to
+        ``output_width`` here.
     describe, closed : In
         Pulse: a drain starts, of this block.
     room : Out(1)
@@ -121,7 +122,8 @@ class OutputBuffer(wiring.Component):
 
     def _fill(self, m: Module) -> BlockMemory:
         """Pack psums into words of memory, each one stream word, or the L psums of a cycle if longer."""
-        chunk = len(self.psums)
+        outputs = self._extend()
+        chunk = len(outputs)
         width = max(self.arch.stream_width, chunk)
         chunks, per_word = self.arch.groups * self.arch.tokens, width // chunk
         words = -(-chunks // per_word)
@@ -142,7 +144,7 @@ class OutputBuffer(wiring.Component):
         m.d.sync += [full.eq(0), self.ready.eq(0)]
         with m.If(self.psums_valid):
             m.d.sync += [
-                word.word_select(place, chunk).eq(self.psums),
+                word.word_select(place, chunk).eq(outputs),
                 place.eq(Mux(complete | (place == per_word - 1), 0, place + 1)),
                 count.eq(Mux(complete, 0, count + 1)),
                 full.eq(complete | (place == per_word - 1)),
@@ -152,6 +154,12 @@ class OutputBuffer(wiring.Component):
             with m.If(number == words - 1):
                 m.d.sync += [number.eq(0), half.eq(~half), self.ready.eq(1)]
         return storage
+
+    def _extend(self) -> Value:
+        """The L psums as they travel on the output stream."""
+        arch = self.arch
+        psums = (self.psums.word_select(lane, arch.psum_width) for lane in range(arch.lanes))
+        return Cat(Cat(psum, psum[-1].replicate(arch.output_width - arch.psum_width)) for psum in psums)
 
     def _read(self, m: Module, storage: BlockMemory, read_half: Signal) -> Value:
         """Return the stream word that ``request`` addresses, as late as the memory answers."""

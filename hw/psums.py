@@ -20,14 +20,14 @@ class PsumBank(wiring.Component):
 
     Read and write-back are two stages, so the row written by the beat before is not yet in the memory:
     ``forward`` takes the accumulator instead. One beat per cycle; a row written by the beat before the
-    last one is read from the memory.
+    last one is read from the memory. Sums are modulo 2^``psum_width``, which no packed layer exceeds.
 
     Parameters
     ----------
     arch : ArchConfig
         Uses ``groups`` and ``psum_width`` (bits).
     addend_width : int
-        Bits of the signed addend.
+        Bits of the signed addend; what it has beyond ``psum_width`` is dropped.
 
     Members
     -------

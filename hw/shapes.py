@@ -106,8 +106,8 @@ def load_shape(arch: ArchConfig) -> data.StructLayout:
     """Load bus: one word for a memory, or RUN and PASS, in stream order through all clusters.
 
     RUN: ``bank`` is the activation bank, bit 0 of ``address`` the weight bank, above it the job number.
-    PASS: ``bank`` is the weight bank that is emptied. ``part`` numbers the stream words that carry one
-    input word, which is L inputs of all T tokens.
+    PASS: ``bank`` is the weight bank that is emptied. ``part`` numbers the stream words of one address:
+    those of one input word, which is L inputs of all T tokens, or of one stripe of values.
     """
     deepest = max(arch.block_depth, arch.record_depth, arch.value_depth, arch.activation_depth)
     return data.StructLayout(
@@ -115,7 +115,7 @@ def load_shape(arch: ArchConfig) -> data.StructLayout:
             "kind": LoadKind,
             "cluster": _index(arch.clusters),
             "bank": 1,
-            "part": _index(arch.words_per_input_word),
+            "part": _index(max(arch.words_per_input_word, arch.words_per_stripe)),
             "address": _index(deepest),
             "data": arch.stream_width,
         }

@@ -98,8 +98,8 @@ class SplitAdder(wiring.Component):
         arriving = delay(m, word, wait, "arriving")
         total = Signal(arch.stream_width, reset_less=True)
         for n in range(arch.psums_per_word):
-            own, other = (words.word_select(n, arch.psum_width) for words in (arriving, partial))
-            m.d.sync += total.word_select(n, arch.psum_width).eq(own + Mux(adding, other, 0))
+            own, other = (words.word_select(n, arch.output_width) for words in (arriving, partial))
+            m.d.sync += total.word_select(n, arch.output_width).eq(own + Mux(adding, other, 0))
         m.d.comb += [
             self.word.eq(total),
             self.kind.eq(delay(m, item.kind, wait + 1, "kind", reset_less=False)),

@@ -15,7 +15,7 @@ from spec.direction import Direction
 from spec.numbers import signed_range
 
 ARCH: Final = subject_arch()
-LANES, GROUPS, SEGMENT = ARCH.lanes, ARCH.groups, ARCH.segment
+LANES, GROUPS, SEGMENT, WIDTH = ARCH.lanes, ARCH.groups, ARCH.segment, ARCH.psum_width
 INPUTS: Final = ARCH.max_inputs
 INDEX: Final = ARCH.tokens - 1
 Timeline = defaultdict[int, dict[str, Any]]
@@ -164,8 +164,8 @@ async def drained_psums_equal_the_matrix_product(dut: Any, direction: Direction,
 
     for times, product in zip(selects, products, strict=True):
         for n, row in zip(times, product.reshape(GROUPS, LANES), strict=True):
-            psums = b"".join(int(psum).to_bytes(4, "little", signed=True) for psum in row)
-            assert seen[n + latency]["drained_next"] == int.from_bytes(psums, "little")
+            fields = ((int(psum) & ((1 << WIDTH) - 1)) << (lane * WIDTH) for lane, psum in enumerate(row))
+            assert seen[n + latency]["drained_next"] == sum(fields)
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
@@ -183,7 +183,7 @@ async def everything_goes_on_to_the_next_column_a_cycle_later(dut: Any) -> None:
         # Nothing of its own joins the chain of psums.
         chain["drain"]["valid"] = 0
         sent.append(chain)
-        drained.append(int.from_bytes(generator.bytes(4 * LANES), "little"))
+        drained.append(int.from_bytes(generator.bytes(WIDTH * LANES // 8), "little"))
 
         seen.append(await ports.cycle(chain=chain, drained=drained[-1]))
 

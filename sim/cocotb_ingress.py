@@ -108,6 +108,7 @@ class Bench:
 def expected_loads(packets: list[Sent]) -> list[dict[str, int]]:
     """What a flawless stream puts on the load bus after reset."""
     weight_bank = activation_bank = job = 0
+    parts = {Opcode.ACTIVATIONS: ARCH.words_per_input_word, Opcode.VALUES: ARCH.words_per_stripe}
     loads = []
     for sent in packets:
         opcode = sent.header.opcode
@@ -116,7 +117,7 @@ def expected_loads(packets: list[Sent]) -> list[dict[str, int]]:
             loads.append({"kind": LoadKind.PASS.value, "bank": weight_bank})
         for n, word in enumerate(sent.payload if opcode in KINDS else ()):
             tile = opcode == Opcode.ACTIVATIONS
-            address, part = divmod(n, ARCH.words_per_input_word) if tile else (n, 0)
+            address, part = divmod(n, parts.get(Opcode(opcode), 1))
             load = {"kind": KINDS[Opcode(opcode)], "address": address, "part": part, "data": word}
             weights = {"bank": weight_bank, "cluster": sent.header.cluster}
             loads.append(load | ({"bank": activation_bank} if tile else weights))

@@ -11,6 +11,7 @@ from hw.shapes import ItemKind, offer_shape
 from sim.ports import Ports, encode_bundle
 from sim.streams import start
 from sim.subject import subject_arch
+from spec.numbers import signed_range
 
 ARCH: Final = subject_arch()
 INDEX: Final = 1
@@ -26,19 +27,19 @@ class Block:
         fields = {"split": rng.randrange(2), "slot": slot, "others": rng.randrange(256)}
         self.closed = {"block": fields, "job": job, "last": int(last)}
         self.offer = encode_bundle(offer_shape(ARCH), {**fields, "sequence": sequence})
-        self.psums = [rng.getrandbits(ARCH.psum_width) for _ in range(PSUMS)]
+        self.psums = [rng.randint(*signed_range(ARCH.psum_width)) for _ in range(PSUMS)]
 
     def chunk(self, number: int) -> int:
-        return _join(self.psums[number * ARCH.lanes : (number + 1) * ARCH.lanes])
+        return _join(self.psums[number * ARCH.lanes : (number + 1) * ARCH.lanes], ARCH.psum_width)
 
     def word(self, number: int) -> tuple[int, int]:
         """A word of the answer and the mask of what counts in it."""
         psums = self.psums[number * ARCH.psums_per_word : (number + 1) * ARCH.psums_per_word]
-        return _join(psums), (1 << len(psums) * ARCH.psum_width) - 1
+        return _join(psums, ARCH.output_width), (1 << len(psums) * ARCH.output_width) - 1
 
 
-def _join(psums: list[int]) -> int:
-    return sum(psum << (n * ARCH.psum_width) for n, psum in enumerate(psums))
+def _join(psums: list[int], width: int) -> int:
+    return sum((psum & ((1 << width) - 1)) << (n * width) for n, psum in enumerate(psums))
 
 
 def random_blocks(rng: random.Random, jobs: int) -> list[Block]:

@@ -88,7 +88,7 @@ async def a_captured_row_stays_while_others_accumulate(dut: Any) -> None:
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def psums_reach_the_ends_of_their_range(dut: Any) -> None:
-    """The largest and the smallest 32-bit psum are summed without loss."""
+    """The largest and the smallest psum are summed without loss."""
     ports = psum_bank(dut)
     await start(dut)
     for extreme in signed_range(ARCH.psum_width):

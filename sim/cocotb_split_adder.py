@@ -22,9 +22,10 @@ SHAPE: Final = (WORDS, ARCH.psums_per_word)
 
 
 def words_of(psums: NDArray[np.int64]) -> list[int]:
-    """Rows of psums as stream words, modulo the psum's width."""
+    """Rows of psums as stream words, modulo an output's width."""
+    width = ARCH.output_width
     return [
-        sum((int(psum) & 0xFFFFFFFF) << (n * ARCH.psum_width) for n, psum in enumerate(row)) for row in psums
+        sum((int(psum) & ((1 << width) - 1)) << (n * width) for n, psum in enumerate(row)) for row in psums
     ]
 
 

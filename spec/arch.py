@@ -8,13 +8,14 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spec.errors import ConfigError
+from spec.numbers import OUTPUT_WIDTH
+from spec.planes import Plane, weight_planes
 
 __all__ = ["PRESETS", "ArchConfig"]
 
 _POWERS: Final = {
     "lanes": (1, 16),
     "segment": (1, 256),
-    "weight_width": (2, 8),
     "activation_width": (2, 8),
     "stream_width": (64, 1024),
     "activation_depth": (2, 1 << 16),
@@ -41,10 +42,12 @@ class ArchConfig(BaseModel):
         C (1-64), L (power of two, 1-16) and T (1-32): C·L·T processing elements.
     segment : int
         B, weights per segment and outputs per block; a power of two, 1 to 16 groups of L. Default 8·L.
-    weight_width, activation_width : int
-        Bits of a signed weight and of a signed activation: 2, 4 or 8.
+    weight_width : int
+        Bits of a signed weight, 2 to 8; see ``spec.planes``.
+    activation_width : int
+        Bits of a signed activation: 2, 4 or 8.
     psum_width : int
-        Bits of a partial sum; 32.
+        Bits of a signed partial sum inside the array, 16 to 32.
     advance_width : int
         Bits of a record's advance field.
     stream_width : int
@@ -74,9 +77,9 @@ class ArchConfig(BaseModel):
     lanes: int
     tokens: int = Field(ge=1, le=32)
     segment: int = 0
-    weight_width: int = 8
+    weight_width: int = Field(default=8, ge=2, le=8)
     activation_width: int = 8
-    psum_width: int = 32
+    psum_width: int = Field(default=OUTPUT_WIDTH, ge=16, le=OUTPUT_WIDTH)
     advance_width: int = Field(default=2, ge=1, le=8)
     stream_width: int = 0
     activation_depth: int = 0
@@ -103,7 +106,7 @@ class ArchConfig(BaseModel):
             return data
         derived = {
             "segment": 8 * lanes,
-            "stream_width": max(64, lanes * widest),
+            "stream_width": max(64, lanes << (widest - 1).bit_length()),
             "activation_depth": max(4096 // lanes, 256),
             "split_slots": 1 << max(clusters - 1, 1).bit_length(),
         }
@@ -122,8 +125,6 @@ class ArchConfig(BaseModel):
             value = getattr(self, name)
             if not _is_power(value) or not low <= value <= high:
                 raise ValueError(f"`{name}` must be a power of two from {low} to {high}, not {value}")
-        if self.psum_width != 32:
-            raise ValueError(f"`psum_width` must be 32, not {self.psum_width}")
         if not self.lanes <= self.segment <= 16 * self.lanes:
             raise ValueError(
                 f"`segment` must hold 1 to 16 groups of {self.lanes} lanes, not {self.segment} weights"
@@ -138,8 +139,9 @@ class ArchConfig(BaseModel):
             raise ValueError(
                 f"`activation_depth` must hold one segment, {self.groups} words, not {self.activation_depth}"
             )
-        if self.value_depth < self.beats_per_word:
-            raise ValueError(f"`value_depth` must be at least {self.beats_per_word}, not {self.value_depth}")
+        stripe = self.beats_per_stripe
+        if self.value_depth < stripe:
+            raise ValueError(f"`value_depth` must hold one stripe, {stripe} beats, not {self.value_depth}")
         return self
 
     @property
@@ -168,9 +170,23 @@ class ArchConfig(BaseModel):
         return max((self.max_inputs - 1).bit_length(), 1)
 
     @property
-    def beats_per_word(self) -> int:
-        """Beats of L weights in one stream word."""
-        return self.stream_width // (self.lanes * self.weight_width)
+    def planes(self) -> tuple[Plane, ...]:
+        """Planes of a weight, lowest bits first."""
+        return weight_planes(self.weight_width)
+
+    @property
+    def words_per_stripe(self) -> int:
+        """Stream words of values that hold the same beats, those of all planes; 1 if there is one plane."""
+        return sum(plane.words for plane in self.planes)
+
+    @property
+    def beats_per_stripe(self) -> int:
+        """Beats of L weights in ``words_per_stripe`` stream words."""
+        return self.beats_per_word(self.planes[-1])
+
+    def beats_per_word(self, plane: Plane) -> int:
+        """Beats of L weights of which one stream word holds the bits in ``plane``; a power of two."""
+        return self.stream_width // (self.lanes * plane.width)
 
     @property
     def tokens_per_word(self) -> int:
@@ -183,9 +199,14 @@ class ArchConfig(BaseModel):
         return -(-self.tokens // self.tokens_per_word)
 
     @property
+    def output_width(self) -> int:
+        """Bits of a psum once it has left the array, sign-extended: 16 or 32."""
+        return 16 if self.psum_width <= 16 else 32
+
+    @property
     def psums_per_word(self) -> int:
         """Psums in one word of the output stream."""
-        return self.stream_width // self.psum_width
+        return self.stream_width // self.output_width
 
     @property
     def words_per_block(self) -> int:

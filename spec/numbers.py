@@ -1,8 +1,11 @@
 """Ranges of the two's complement integers that travel through the array."""
 
-from spec.errors import ConfigError
+from typing import Final
 
-__all__ = ["check_psum", "signed_range"]
+__all__ = ["OUTPUT_WIDTH", "signed_range", "signed_width"]
+
+OUTPUT_WIDTH: Final = 32
+"""Bits of a signed output: the most that a psum may take."""
 
 
 def signed_range(width: int) -> tuple[int, int]:
@@ -10,17 +13,6 @@ def signed_range(width: int) -> tuple[int, int]:
     return -(1 << (width - 1)), (1 << (width - 1)) - 1
 
 
-def check_psum(magnitude: int, psum_width: int, name: str) -> None:
-    """Refuse a layer whose largest possible psum ``magnitude`` does not fit ``psum_width`` bits.
-
-    Raises
-    ------
-    ConfigError
-        If some activations could make a psum overflow.
-    """
-    largest = signed_range(psum_width)[1]
-    if magnitude > largest:
-        raise ConfigError(
-            f"layer {name} can reach a psum of {magnitude}, more than `psum_width` {psum_width} holds "
-            f"({largest}); split its inputs over two layers"
-        )
+def signed_width(number: int) -> int:
+    """Bits of the narrowest signed number that holds ``number``."""
+    return max(number, ~number).bit_length() + 1

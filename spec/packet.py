@@ -53,7 +53,7 @@ class Opcode(IntEnum):
     RECORDS = 0x04
     """Records of ``cluster``, packed without gaps."""
     VALUES = 0x05
-    """Weights of ``cluster``, a beat of L weights after the other."""
+    """Weights of ``cluster``, a stripe of beats of L weights after the other."""
     ACTIVATIONS = 0x06
     """One tile, L inputs of all T tokens after the other; starts the job when it is complete."""
     END = 0x07
@@ -65,7 +65,7 @@ class Opcode(IntEnum):
     SCALES = 0x42
     """Base (signed 16 bits), then one 8-bit code per output; see ``spec.scale``."""
     PSUMS = 0x81
-    """Answer: one block, psums in the order group row, token, lane."""
+    """Answer: one block, psums of ``output_width`` bits in the order group row, token, lane."""
     DONE = 0x82
     """Answer: the layer's counters, one 64-bit number per word, in the order of ``COUNTERS``."""
     ERROR = 0x83
@@ -160,7 +160,7 @@ def length_limit(opcode: int, arch: ArchConfig) -> int:
         case Opcode.RECORDS:
             return arch.record_depth
         case Opcode.VALUES:
-            return arch.value_depth // arch.beats_per_word
+            return arch.value_depth // arch.beats_per_stripe * arch.words_per_stripe
         case Opcode.ACTIVATIONS:
             return arch.activation_depth * arch.words_per_input_word
         case Opcode.BEGIN | Opcode.PASS | Opcode.END:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
-from spec.numbers import signed_range
+from spec.numbers import OUTPUT_WIDTH, signed_range
 from spec.packet import COUNTERS, ErrorCode, Header, Opcode, Packet, frame_packet, read_answers
 from sw.bits import pack_fields
 from sw.unpack import PackedLayer, PackedPass
@@ -129,9 +129,10 @@ def read_outputs(answer: bytes, layer: PackedLayer, tokens: int, arch: ArchConfi
     if next(psums, None) is not None:
         raise FormatError("more packets follow than the layer has jobs")
     grouped = sums.reshape(blocks * arch.segment, tiles * arch.tokens)[: layer.rows, :tokens]
-    low, high = signed_range(arch.psum_width)
+    # Chunks are summed here, so an output may be wider than the psums of the array.
+    low, high = signed_range(OUTPUT_WIDTH)
     if int(grouped.min()) < low or int(grouped.max()) > high:
-        raise FormatError(f"an output lies outside the {arch.psum_width}-bit range {low} to {high}")
+        raise FormatError(f"an output lies outside the {OUTPUT_WIDTH}-bit range {low} to {high}")
     outputs = np.empty((layer.rows, tokens), np.int32)
     outputs[layer.order if layer.direction is Direction.VERTICAL else slice(None)] = grouped
     return JobResult(outputs, counters, ())
@@ -157,7 +158,8 @@ def _job_psums(
         if block not in missing:
             raise FormatError(f"{place}: block {block} came twice")
         missing.remove(block)
-        values = np.frombuffer(packet.payload, "<i4", arch.segment * arch.tokens).astype(np.int64)
+        kind, count = f"<i{arch.output_width // 8}", arch.segment * arch.tokens
+        values = np.frombuffer(packet.payload, kind, count).astype(np.int64)
         rows = values.reshape(arch.groups, arch.tokens, arch.lanes).transpose(0, 2, 1)
         yield block, rows.reshape(arch.segment, arch.tokens)
 

@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
-from spec.numbers import check_psum, signed_range
+from spec.numbers import signed_range
 from spec.packet import Header, Opcode, descriptor_layout, frame_packet
 from spec.record import record_layout
 from spec.schedule import BlockPart
 from sw.bits import pack_fields, pad_to_word
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
+from sw.psums import check_outputs, check_psums
 from sw.quantize import scale_codes
 from sw.schedule import schedule_layer
+from sw.values import pack_values
 
 __all__ = ["FORMAT_NAME", "FORMAT_VERSION", "order_width", "pack"]
 
@@ -100,12 +102,14 @@ class _Writer:
 
     def layer(self, layer: QuantizedLayer, tag: int) -> Iterator[bytes]:
         """All packets of one layer, BEGIN to END."""
-        _check_numbers(layer, self.arch)
+        _check_weights(layer, self.arch)
+        check_outputs(layer.weights, self.arch, layer.name)
         blocking = Blocking(layer.rows, layer.cols, layer.direction, self.arch)
         blocking.check(layer.name)
         index = grouped_index(layer.direction, layer.order)
         groups: NDArray[np.bool_] = np.any(blocking.split(layer.mask[index]), axis=-1)
         schedule = schedule_layer(groups, self.arch, name=layer.name)
+        check_psums(layer.weights[index], schedule.chunk_inputs, self.arch, layer.name)
         block, position = np.nonzero(groups.any(axis=-1))
         kept = groups[block, position]
         bitmap = kept @ (1 << np.arange(self.arch.groups, dtype=np.int64))
@@ -161,7 +165,7 @@ class _Writer:
         yield self.packet(Opcode.RECORDS, pack_fields(records, arch.record_width), cluster)
 
         beats = [vectors.beats(span) for span in spans]
-        yield self.packet(Opcode.VALUES, pack_fields(np.concatenate(beats), arch.weight_width), cluster)
+        yield self.packet(Opcode.VALUES, pack_values(np.concatenate(beats), arch), cluster)
 
 
 def _records(
@@ -192,8 +196,8 @@ def _records(
     return records
 
 
-def _check_numbers(layer: QuantizedLayer, arch: ArchConfig) -> None:
-    """Refuse weights or psums that do not fit their widths."""
+def _check_weights(layer: QuantizedLayer, arch: ArchConfig) -> None:
+    """Refuse weights that do not fit their width."""
     low, high = signed_range(arch.weight_width)
     smallest, largest = int(layer.weights.min()), int(layer.weights.max())
     if smallest < low or largest > high:
@@ -202,8 +206,6 @@ def _check_numbers(layer: QuantizedLayer, arch: ArchConfig) -> None:
             f"layer {layer.name} has a weight of {worst}, outside {low} to {high}; raise `weight_width` "
             f"or quantize it to {arch.weight_width} bits"
         )
-    magnitude = np.abs(layer.weights.astype(np.int16)).sum(axis=1, dtype=np.int64).max()
-    check_psum(int(magnitude) << (arch.activation_width - 1), arch.psum_width, layer.name)
 
 
 def _scales(layer: QuantizedLayer) -> bytes:

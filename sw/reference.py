@@ -22,7 +22,7 @@ from spec.packet import (
 )
 from spec.record import decode_record
 
-__all__ = ["execute"]
+__all__ = ["decode_values", "execute"]
 
 
 @dataclass
@@ -101,7 +101,7 @@ class _Machine:
                 bank.records = packet.payload
             case Opcode.VALUES:
                 _walk(bank, self.arch)
-                bank.weights = _weights(packet.payload, len(bank.part), self.arch)
+                bank.weights = decode_values(packet.payload, len(bank.part), self.arch)
             case _:
                 raise FormatError(f"opcode {packet.header.opcode:#04x} is unknown")
 
@@ -110,10 +110,12 @@ class _Machine:
         slots: dict[int, tuple[NDArray[np.int64], int]] = {}
         for cluster, bank in enumerate(banks):
             for part, psums in enumerate(_psums(bank, inputs, direction, self.arch)):
+                self._check(psums, cluster)
                 block = bank.blocks[part]
                 if block["split"]:
                     summed, left = slots.pop(block["slot"], (np.zeros_like(psums), block["others"] + 1))
                     psums, left = summed + psums, left - 1
+                    self._check(psums, cluster)
                     if left:
                         slots[block["slot"]] = psums, left
                         continue
@@ -121,13 +123,16 @@ class _Machine:
         if slots:
             raise FormatError(f"slot {min(slots)} waits for parts that no cluster has")
 
+    def _check(self, psums: NDArray[np.int64], cluster: int) -> None:
+        """Refuse psums of a part, or of the parts of a block so far, that the array cannot hold."""
+        low, high = signed_range(self.arch.psum_width)
+        if int(psums.min()) < low or int(psums.max()) > high:
+            raise FormatError(f"a psum of cluster {cluster} overflows {self.arch.psum_width} bits")
+
     def _answer(self, psums: NDArray[np.int64], cluster: int, part: int) -> None:
         arch = self.arch
-        low, high = signed_range(arch.psum_width)
-        if int(psums.min()) < low or int(psums.max()) > high:
-            raise FormatError(f"a psum of cluster {cluster} overflows {arch.psum_width} bits")
         rows = psums.reshape(arch.groups, arch.lanes, arch.tokens).transpose(0, 2, 1)
-        payload = rows.astype("<i4").tobytes()
+        payload = rows.astype(f"<i{arch.output_width // 8}").tobytes()
         payload += bytes(-len(payload) % (arch.stream_width // 8))
         header = Header(Opcode.PSUMS, arch.words_per_block, cluster, part, self.tag)
         self.answers.append(frame_answer(header, payload, arch.stream_width // 8))
@@ -159,20 +164,31 @@ def _walk(bank: _Bank, arch: ArchConfig) -> None:
     bank.position = np.array(positions, np.int64)
 
 
-def _bits(data: bytes, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Fields of ``shape[-1]`` bits as signed numbers, shape ``shape[:-1]``."""
-    size = int(np.prod(shape))
-    if size > len(data) * 8:
-        raise FormatError(f"a payload of {len(data) * 8} bits lacks some of its {size} bits")
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[:size].reshape(shape)
-    place = 1 << np.arange(shape[-1], dtype=np.int64)
+def _signed(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Two's complement numbers of the bits along the last axis."""
+    place = 1 << np.arange(bits.shape[-1], dtype=np.int64)
     place[-1] = -place[-1]
     return np.asarray(bits @ place, np.int64)
 
 
-def _weights(payload: bytes, beats: int, arch: ArchConfig) -> NDArray[np.int64]:
-    """Value memory as beats x lanes."""
-    return _bits(payload, (beats, arch.lanes, arch.weight_width))
+def decode_values(payload: bytes, beats: int, arch: ArchConfig) -> NDArray[np.int64]:
+    """Return value memory as beats x lanes, every bit of a weight fetched from where its plane has it.
+
+    Raises
+    ------
+    FormatError
+        If there are fewer beats in ``payload``.
+    """
+    stripe, number = np.divmod(np.arange(beats), arch.beats_per_stripe)
+    place = np.empty((beats, arch.lanes, arch.weight_width), np.int64)
+    for plane in arch.planes:
+        bits = arch.lanes * plane.width
+        start = (stripe * arch.words_per_stripe + plane.first) * arch.stream_width + number * bits
+        own = np.arange(bits).reshape(arch.lanes, plane.width)
+        place[:, :, plane.offset : plane.offset + plane.width] = start[:, None, None] + own
+    if int(place.max(initial=-1)) >= len(payload) * 8:
+        raise FormatError(f"a payload of {len(payload) * 8} bits lacks some of its {beats} beats")
+    return _signed(np.unpackbits(np.frombuffer(payload, np.uint8), bitorder="little")[place])
 
 
 def _activations(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:
@@ -186,9 +202,7 @@ def _activations(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:
     if bits[:, :, per_word * layout.width :].any():
         raise FormatError("unused bits of an activation word must be 0")
     fields = columns.reshape(words, parts * per_word, arch.lanes, arch.activation_width)
-    place = 1 << np.arange(arch.activation_width, dtype=np.int64)
-    place[-1] = -place[-1]
-    numbers = (fields @ place)[:, : arch.tokens]
+    numbers = _signed(fields)[:, : arch.tokens]
     return np.asarray(numbers.transpose(0, 2, 1).reshape(words * arch.lanes, arch.tokens), np.int64)
 
 

@@ -11,10 +11,11 @@ from spec.direction import Direction
 from spec.errors import FormatError
 from spec.record import record_layout
 from spec.schedule import BlockPart, Pass, Schedule
-from sw.bits import unpack_fields, unpack_signed
+from sw.bits import unpack_fields
 from sw.blocks import Blocking
 from sw.container import PacketCursor, RawCluster, RawLayer, RawPass, read_header, read_layer
 from sw.layer import grouped_index
+from sw.values import unpack_values
 
 __all__ = ["ClusterStream", "PackedFile", "PackedLayer", "PackedPass", "unpack"]
 
@@ -272,13 +273,17 @@ def _decode_records(
 
 def _check_padding(payload: bytes, bits: int, arch: ArchConfig, what: str) -> None:
     """Check that ``payload`` is ``bits`` long, rounded up to a word with zeros."""
-    words = -(-bits // arch.stream_width)
-    if words * arch.stream_width != len(payload) * 8:
-        sent = len(payload) * 8 // arch.stream_width
-        raise FormatError(f"{what} take {words} words, but their packet has {sent}")
+    _check_words(payload, -(-bits // arch.stream_width), arch, what)
     tail = payload[bits // 8 :]
     if int.from_bytes(tail, "little") >> (bits % 8):
         raise FormatError(f"{what} are followed by bits that are not 0")
+
+
+def _check_words(payload: bytes, words: int, arch: ArchConfig, what: str) -> None:
+    """Check that ``payload`` has so many words."""
+    if words * arch.stream_width != len(payload) * 8:
+        sent = len(payload) * 8 // arch.stream_width
+        raise FormatError(f"{what} take {words} words, but their packet has {sent}")
 
 
 def _place_values(
@@ -291,12 +296,15 @@ def _place_values(
     place: str,
 ) -> None:
     """Write the beats of one cluster and pass to their segments."""
-    count = stream.beats * arch.lanes
-    _check_padding(raw.values, count * arch.weight_width, arch, f"{place}: the values")
-    beats = unpack_signed(raw.values, arch.weight_width, count).reshape(stream.beats, arch.lanes)
+    what = f"{place}: the values"
+    stripes = -(-stream.beats // arch.beats_per_stripe)
+    _check_words(raw.values, stripes * arch.words_per_stripe, arch, what)
+    beats = unpack_values(raw.values, arch)
+    if np.any(beats[stream.beats :]):
+        raise FormatError(f"{what} are followed by bits that are not 0")
     vector, group = np.nonzero(stream.bitmap[:, None] >> np.arange(arch.groups) & 1)
     part = (np.cumsum(stream.end) - stream.end)[vector]
     block = np.array([one.block for one in stream.parts], np.int64)[part]
     position = base + stream.position[vector]
-    segments[block, position, group] = beats
+    segments[block, position, group] = beats[: stream.beats]
     stored[block, position, group] = True

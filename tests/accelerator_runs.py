@@ -60,6 +60,25 @@ ARCHS = {
     "narrow_weights": ArchConfig(
         clusters=1, lanes=8, tokens=2, segment=16, weight_width=2, activation_width=4, queue_depth=4
     ),
+    # Weights of several planes, psums no wider than the layers need.
+    "weights_3": ArchConfig(clusters=2, lanes=4, tokens=2, weight_width=3, psum_width=17),
+    "weights_3_activations_4": ArchConfig(
+        clusters=1,
+        lanes=8,
+        tokens=3,
+        segment=16,
+        weight_width=3,
+        activation_width=4,
+        psum_width=16,
+        stream_width=128,
+        value_depth=16,
+    ),
+    "weights_4_activations_4": ArchConfig(
+        clusters=2, lanes=2, tokens=2, weight_width=4, activation_width=4, psum_width=16, value_depth=8192
+    ),
+    "weights_4": ArchConfig(clusters=1, lanes=4, tokens=1, weight_width=4, psum_width=18),
+    "activations_4": ArchConfig(clusters=1, lanes=2, tokens=3, activation_width=4, psum_width=18),
+    "weights_7": ArchConfig(clusters=1, lanes=1, tokens=1, segment=4, weight_width=7, psum_width=21),
 }
 """Architectures that tests share, so that each is compiled once."""
 

@@ -11,7 +11,7 @@ from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
 from sw.quantize import scale_values
 
-__all__ = ["random_activations", "random_layer", "small_archs", "small_layers", "stored_mask"]
+__all__ = ["limit_layer", "random_activations", "random_layer", "small_archs", "small_layers", "stored_mask"]
 
 
 @st.composite
@@ -19,17 +19,19 @@ def small_archs(draw: st.DrawFn) -> ArchConfig:
     """Any legal shape, with memories mostly far too small for a layer."""
     lanes = draw(st.sampled_from([1, 2, 4]))
     groups = draw(st.sampled_from([1, 2, 4, 8, 16]))
+    stream_width = draw(st.sampled_from([64, 128, 256]))
     return ArchConfig(
         clusters=draw(st.integers(1, 4)),
         lanes=lanes,
         tokens=draw(st.integers(1, 5)),
         segment=lanes * groups,
-        weight_width=draw(st.sampled_from([2, 4, 8])),
+        weight_width=draw(st.integers(2, 8)),
         activation_width=draw(st.sampled_from([2, 4, 8])),
         advance_width=draw(st.integers(1, 4)),
-        stream_width=draw(st.sampled_from([64, 128, 256])),
+        psum_width=draw(st.integers(21, 32)),
+        stream_width=stream_width,
         activation_depth=max(2, groups) * draw(st.sampled_from([1, 2, 8])),
-        value_depth=draw(st.sampled_from([128, 256, 4096])),
+        value_depth=max(draw(st.sampled_from([128, 256, 4096])), stream_width // lanes),
         record_depth=draw(st.sampled_from([2, 8, 256])),
         block_depth=draw(st.sampled_from([2, 4, 64])),
         split_slots=draw(st.sampled_from([1, 2, 4])),
@@ -60,6 +62,32 @@ def random_layer(
         weights[:] = low
     scales = scale_values(rng.integers(-300, -44, rows))
     return QuantizedLayer(name, np.where(mask, weights, 0).astype(np.int8), mask, direction, order, scales)
+
+
+def limit_layer(arch: ArchConfig, direction: Direction) -> tuple[QuantizedLayer, NDArray[np.int64]]:
+    """A dense layer, and activations that take its psums to both ends of ``psum_width`` exactly.
+
+    Weights of even outputs add up to 2^(p - a), for psum width p and activation width a: the lowest
+    activations make them -2^(p - 1). Those of odd outputs are a single 1, and negative ones that add up
+    to 1 - 2^(p - a): the lowest activations, but the highest at the 1, make them 2^(p - 1) - 1.
+    """
+    low, high = signed_range(arch.activation_width)
+    total = 1 << (arch.psum_width - arch.activation_width)
+    # Every weight may be changed by one without leaving its width.
+    cols = 1 + -(-total // max(signed_range(arch.weight_width)[1] - 1, 1))
+    weights = np.ones((arch.segment + 1, cols), np.int8)
+    weights[0::2] = _spread(total, cols)
+    weights[1::2, 1:] = -_spread(total - 1, cols - 1)
+    activations = np.full((cols, 2 * arch.tokens + 1), low)
+    activations[0, 1::2] = high
+    order = np.arange(weights.shape[0] if direction is Direction.VERTICAL else cols)
+    mask, scales = np.ones(weights.shape, np.bool_), np.ones(len(weights), np.float32)
+    return QuantizedLayer("limit", weights, mask, direction, order, scales), activations
+
+
+def _spread(total: int, count: int) -> NDArray[np.int64]:
+    """Return ``count`` numbers that add up to ``total`` and differ by at most one."""
+    return total // count + (np.arange(count) < total % count)
 
 
 @st.composite

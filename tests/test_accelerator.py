@@ -16,8 +16,18 @@ from spec.packet import SYNC_BYTES, Opcode, read_answers
 from sw.job import read_outputs, tile_count
 from sw.layer import QuantizedLayer
 from sw.reference import execute
-from tests.accelerator_runs import ARCHS, Job, all_defects, defects, frames, make_jobs, run_jobs, stream_of
-from tests.small_layers import random_activations, random_layer
+from tests.accelerator_runs import (
+    ARCHS,
+    Job,
+    all_defects,
+    defects,
+    frames,
+    make_jobs,
+    product,
+    run_jobs,
+    stream_of,
+)
+from tests.small_layers import limit_layer, random_activations, random_layer
 
 EVERY_ARCH = pytest.mark.parametrize("name", ARCHS)
 
@@ -182,6 +192,19 @@ def test_sync_words_inside_payloads_are_stuffed(activations_too: bool) -> None:
     (answer,) = run_jobs([job], arch)
 
     assert defects(job, answer, arch) == []
+
+
+@pytest.mark.parametrize("name", ["weights_3", "weights_4_activations_4"])
+def test_psums_reach_both_ends_of_a_reduced_width(name: str) -> None:
+    arch = ARCHS[name]
+    cases = [(direction.name, *limit_layer(arch, direction)) for direction in Direction]
+    jobs = make_jobs(cases, arch)
+    for job in jobs:
+        (one,) = job.packed.schedule.passes
+        assert max(part.parts for cluster in one.clusters for part in cluster) == 2, "no block is split"
+        assert (product(job).min(), product(job).max()) == signed_range(arch.psum_width)
+
+    assert all_defects(jobs, run_jobs(jobs, arch), arch) == []
 
 
 def test_384_by_384_at_80_percent_needs_at_most_2300_compute_cycles_on_16_pes() -> None:

@@ -16,9 +16,12 @@ from codesign.files import output_file, output_folder, read_arrays, write_arrays
 from codesign.pruned import kept_count
 from codesign.verification import integer_product
 from spec.arch import ArchConfig
+from spec.direction import Direction
 from spec.errors import ConfigError
+from sw.pack import pack
 from sw.quantize import quantize_rows
 from tests.command_runs import Run, is_one_sentence
+from tests.small_layers import limit_layer
 from tests.test_report import LAYER_KEYS
 
 
@@ -89,6 +92,22 @@ def test_inspect_counts_what_is_stored(packed: Path, pruned: Path, run: Run) -> 
         assert layer["kept"] == masks[layer["name"]].sum()
         assert all(layer["checks"].values())
         assert layer["mean_length"] == layer["kept"] / layer["vectors"]
+
+
+def test_inspect_refuses_psums_that_may_overflow(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arch = ArchConfig(clusters=1, lanes=4, tokens=1, weight_width=3, psum_width=16)
+    layer, _ = limit_layer(arch.model_copy(update={"psum_width": 17}), Direction.VERTICAL)
+    with monkeypatch.context() as unproven:
+        unproven.setattr("sw.pack.check_psums", lambda *_: None)
+        (tmp_path / "wide.mxv").write_bytes(pack([layer], arch))
+
+    status, _, err = run("inspect", tmp_path / "wide.mxv")
+
+    assert status == 2
+    assert is_one_sentence(err)
+    assert "layer limit can reach a psum of -65536, which takes 17 bits; raise `psum_width` from 16" in err
 
 
 def test_estimate_prints_the_contract_s_keys(packed: Path, run: Run) -> None:

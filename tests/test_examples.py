@@ -63,3 +63,17 @@ def test_one_column_takes_few_cycles_and_is_exact(tmp_path: Path) -> None:
             _, _, _, rtl, _, _, model = line.split()
             assert rtl == model
             assert int(rtl.replace(",", "")) <= 2300
+
+
+@pytest.mark.slow
+def test_every_number_format_is_exact(tmp_path: Path) -> None:
+    printed = run_example("number_formats.py", "--tokens", 8, folder=tmp_path)
+
+    lines = [line.split("|")[1:-1] for line in printed.splitlines() if line.startswith("| ")][1:]
+    assert [(int(cells[0]), int(cells[1])) for cells in lines] == [
+        (w, a) for w in (2, 3, 4, 8) for a in (4, 8)
+    ]
+    assert {cells[-1].strip() for cells in lines} == {"0 of 3,072"}
+    # What a kept weight takes besides its own bits hardly depends on them.
+    beside = [float(cells[3]) - int(cells[0]) for cells in lines]
+    assert min(beside) > 1 and max(beside) < min(beside) + 0.02

@@ -9,7 +9,19 @@ from spec.arch import ArchConfig
 
 
 @pytest.mark.parametrize("family", Family)
-def test_column_multiplies_and_drains_in_both_directions(family: Family) -> None:
-    arch = ArchConfig(clusters=1, lanes=4, tokens=3, segment=8, activation_depth=4, value_depth=16)
+@pytest.mark.parametrize(("weight_width", "psum_width"), [(8, 32), (3, 18)])
+def test_column_multiplies_and_drains_in_both_directions(
+    weight_width: int, psum_width: int, family: Family
+) -> None:
+    arch = ArchConfig(
+        clusters=1,
+        lanes=4,
+        tokens=3,
+        segment=8,
+        weight_width=weight_width,
+        psum_width=psum_width,
+        activation_depth=4,
+        value_depth=16,
+    )
 
     simulate_subject(Column(arch), "sim.cocotb_column", arch, family)

@@ -1,5 +1,6 @@
 """Deframer, packet reader and loader together, without the rest of the core."""
 
+import pytest
 from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -54,13 +55,16 @@ class Ingress(wiring.Component):
         return m
 
 
-def test_ingress_loads_good_packets_and_reports_every_fault() -> None:
+# A stripe of weights of 3 bits takes three stream words.
+@pytest.mark.parametrize("weight_width", [8, 3])
+def test_ingress_loads_good_packets_and_reports_every_fault(weight_width: int) -> None:
     # A tile word of three tokens takes two stream words.
     arch = ArchConfig(
         clusters=2,
         lanes=4,
         tokens=3,
         segment=8,
+        weight_width=weight_width,
         activation_depth=4,
         value_depth=16,
         record_depth=4,

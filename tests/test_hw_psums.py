@@ -9,7 +9,8 @@ from spec.arch import ArchConfig
 
 
 @pytest.mark.parametrize("family", Family)
-def test_psums_accumulate_forward_and_are_captured(family: Family) -> None:
-    arch = ArchConfig(clusters=1, lanes=2, tokens=1, segment=4)
+@pytest.mark.parametrize("psum_width", [32, 25])
+def test_psums_accumulate_forward_and_are_captured(psum_width: int, family: Family) -> None:
+    arch = ArchConfig(clusters=1, lanes=2, tokens=1, segment=4, psum_width=psum_width)
 
     simulate_subject(PsumBank(arch, 18), "sim.cocotb_psums", arch, family)

@@ -8,8 +8,10 @@ from spec.arch import ArchConfig
 
 
 # Blocks of a single word read their slot again after four cycles, the shortest distance.
-@pytest.mark.parametrize(("segment", "tokens"), [(4, 3), (2, 1)])
-def test_split_adder_sums_parts(segment: int, tokens: int) -> None:
-    arch = ArchConfig(clusters=3, lanes=2, tokens=tokens, segment=segment, split_slots=4)
+@pytest.mark.parametrize(("segment", "tokens", "psum_width"), [(4, 3, 32), (2, 1, 32), (4, 3, 16)])
+def test_split_adder_sums_parts(segment: int, tokens: int, psum_width: int) -> None:
+    arch = ArchConfig(
+        clusters=3, lanes=2, tokens=tokens, segment=segment, split_slots=4, psum_width=psum_width
+    )
 
     simulate_subject(SplitAdder(arch), "sim.cocotb_split_adder", arch)

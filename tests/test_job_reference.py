@@ -1,5 +1,7 @@
 """Jobs through the NumPy accelerator: every output equals PyTorch's integer matmul."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,17 @@ from numpy.typing import NDArray
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
-from spec.packet import COUNTERS, ErrorCode, Header, Opcode, frame_answer, read_answers
+from spec.numbers import signed_range
+from spec.packet import (
+    COUNTERS,
+    ErrorCode,
+    Header,
+    Opcode,
+    frame_answer,
+    frame_packet,
+    read_answers,
+    read_packets,
+)
 from sw.job import job_stream, read_outputs
 from sw.layer import QuantizedLayer
 from sw.pack import pack
@@ -72,6 +84,73 @@ def test_presets_equal_torch(preset: str, direction: Direction) -> None:
     packed = packed_layer(layer, arch)
     answer = execute(job_stream(packed, activations, arch), arch)
     assert np.array_equal(read_outputs(answer, packed, 19, arch).outputs, matmul(layer, activations))
+
+
+@pytest.mark.parametrize("psum_width", [16, 17, 20, 32])
+@pytest.mark.parametrize("activation_width", [4, 8])
+@pytest.mark.parametrize("weight_width", [2, 3, 4, 8])
+def test_every_number_format_equals_torch(weight_width: int, activation_width: int, psum_width: int) -> None:
+    formats = {"weight_width": weight_width, "activation_width": activation_width, "psum_width": psum_width}
+    arch = ArchConfig.model_validate({**ARCH.model_dump(), **formats, "split_slots": 4})
+    # As many inputs as no weights and activations can make overflow.
+    cols = min(61, (1 << (psum_width - weight_width - activation_width + 1)) - 1)
+    rng = np.random.default_rng(weight_width)
+    for direction in Direction:
+        for shape, density, extreme in (
+            ((19, cols), 0.6, False),
+            ((19, cols), 1.0, True),
+            ((3, 1), 1.0, False),
+        ):
+            layer = random_layer(rng, arch, shape, direction, density, extreme=extreme)
+            activations = random_activations(rng, arch, layer, 5)
+            activations[:, 4] = signed_range(activation_width)[0]
+            packed = packed_layer(layer, arch)
+            answer = execute(job_stream(packed, activations, arch), arch)
+            assert np.array_equal(packed.weights, layer.weights)
+            assert np.array_equal(read_outputs(answer, packed, 5, arch).outputs, matmul(layer, activations))
+
+
+# A weight w in one half of the inputs adds 4096 w to every psum; 17 bits hold 65535.
+@pytest.mark.parametrize(
+    ("clusters", "halves", "fits"),
+    [
+        (2, (10, -10), True),
+        (2, (10, 10), False),
+        (2, (24, -15), False),
+        (2, (-15, 24), False),
+        (1, (10, -10), True),
+        (1, (10, 10), False),
+    ],
+    ids=["fits", "sum of parts", "first part", "second part", "whole block fits", "whole block"],
+)
+def test_the_reference_refuses_what_17_bits_do_not_hold(
+    clusters: int, halves: tuple[int, int], fits: bool
+) -> None:
+    fields = {"clusters": clusters, "activation_depth": 1024, "value_depth": 4096}
+    arch, narrow = (ARCH.model_copy(update={**fields, "psum_width": width}) for width in (32, 17))
+    weights = np.repeat(np.array(halves, np.int8), 32)[None].repeat(8, axis=0)
+    mask, scales = np.ones(weights.shape, np.bool_), np.ones(8, np.float32)
+    packed = packed_layer(
+        QuantizedLayer("halves", weights, mask, Direction.VERTICAL, np.arange(8), scales), arch
+    )
+    assert [len(one.parts) for one in packed.passes[0].clusters] == [1] * clusters
+    # Packed for 17 bits it would be refused: the fingerprint is changed behind the packer's back.
+    stream = b"".join(
+        frame_packet(
+            replace(one.header, argument=narrow.fingerprint)
+            if one.header.opcode == Opcode.BEGIN
+            else one.header,
+            one.payload,
+            8,
+        )
+        for one in read_packets(job_stream(packed, np.full((64, 1), -128), arch), 8)
+    )
+
+    if fits:
+        assert not read_outputs(execute(stream, narrow), packed, 1, narrow).outputs.any()
+    else:
+        with pytest.raises(FormatError, match=r"a psum of cluster . overflows 17 bits"):
+            execute(stream, narrow)
 
 
 def example() -> tuple[PackedLayer, NDArray[np.int64], bytes]:

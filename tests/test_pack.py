@@ -260,6 +260,34 @@ def test_weights_outside_the_matrix_are_found(opcode: Opcode, payload: bytes, we
         unpack(reframe(packets))
 
 
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda payload: payload[:-8], "the values take 6 words, but their packet has 5"),
+        (lambda payload: payload + bytes(8), "the values take 6 words, but their packet has 7"),
+        # The stripe's second plane: the signs of beats that are not there.
+        (lambda payload: payload[:-1] + b"\x80", "the values are followed by bits that are not 0"),
+        # The second word of the first plane.
+        (
+            lambda payload: payload[:-9] + b"\x80" + payload[-8:],
+            "the values are followed by bits that are not 0",
+        ),
+    ],
+)
+def test_stripes_of_3_bits_are_whole_and_end_in_zeros(edit: Callable[[bytes], bytes], message: str) -> None:
+    arch = ArchConfig(clusters=1, lanes=2, tokens=1, segment=8, weight_width=3)
+    weights = np.full((8, 9), -1, np.int8)
+    layer = QuantizedLayer(
+        "dense", weights, np.ones((8, 9), np.bool_), Direction.VERTICAL, np.arange(8), np.ones(8, np.float32)
+    )
+    packets = [
+        Packet(one.header, edit(one.payload) if one.header.opcode == Opcode.VALUES else one.payload, 0)
+        for one in read_packets(pack([layer], arch), 8)
+    ]
+    with pytest.raises(FormatError, match=message):
+        unpack(reframe(packets))
+
+
 def test_layers_that_do_not_fit_are_refused() -> None:
     layer = example()
     with pytest.raises(ConfigError, match="at least one layer"):
@@ -274,5 +302,5 @@ def test_layers_that_do_not_fit_are_refused() -> None:
         "long", np.full(shape, -128, np.int8), np.ones(shape, np.bool_), Direction.VERTICAL, np.arange(1),
         np.ones(1, np.float32),
     )  # fmt: skip
-    with pytest.raises(ConfigError, match="layer long can reach a psum of 2147483648"):
+    with pytest.raises(ConfigError, match="layer long can reach an output of 2147483648, which takes 33"):
         pack([long], ARCH)

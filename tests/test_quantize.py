@@ -83,6 +83,13 @@ def test_the_largest_weight_of_a_row_is_the_largest_integer() -> None:
     assert scales.tolist() == [1, np.float32(2 ** (-239 / 16)), 2]
 
 
+def test_3_bits_are_symmetric() -> None:
+    integers, scales = quantize_rows(np.array([[-3.0, 1.4, 3, -1.6], [0.75, -0.25, 0, 0.5]]), 3)
+
+    assert integers.tolist() == [[-3, 1, 3, -2], [3, -1, 0, 2]]
+    assert scales.tolist() == [1, 0.25]
+
+
 def test_bad_numbers_are_refused() -> None:
     with pytest.raises(ConfigError, match="every weight must be finite, but 1 of 2"):
         quantize_rows(np.array([[np.nan, 1]]), 8)

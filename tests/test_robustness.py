@@ -14,7 +14,7 @@ from tests.accelerator_runs import ARCHS, Job, defects, make_jobs, send, stream_
 from tests.damaged_jobs import Damage, damaged
 from tests.small_layers import random_activations, random_layer
 
-NAMES = ["tiny", "cramped"]
+NAMES = ["tiny", "cramped", "weights_3"]
 BAD_TAG = 0
 
 

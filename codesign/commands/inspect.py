@@ -10,23 +10,22 @@ __all__ = ["inspect"]
 
 def inspect(file: Packed, as_json: JsonFlag = False) -> int:
     """Show and check what is inside a packed file."""
-    import numpy as np
-
     from codesign.packed import load_packed, part_count
-    from spec.errors import FormatError
-    from spec.numbers import signed_range
+    from spec.errors import ConfigError, FormatError
+    from sw.layer import grouped_index
+    from sw.psums import check_outputs, check_psums, psum_range
 
     with waiting("checking"):
         packed = load_packed(file)
     arch, layers = packed.arch, []
     for layer in packed.layers:
-        # The largest psum that any activations can make.
-        bound = int(np.abs(layer.weights.astype(np.int64)).sum(axis=1).max()) << (arch.activation_width - 1)
-        if bound > signed_range(arch.psum_width)[1]:
-            raise FormatError(
-                f"{file}: layer {layer.name} can reach a psum of {bound}, more than {arch.psum_width} bits "
-                f"hold; split its inputs over two layers"
-            )
+        weights = layer.weights[grouped_index(layer.direction, layer.order)]
+        try:
+            check_outputs(weights, arch, layer.name)
+            check_psums(weights, layer.schedule.chunk_inputs, arch, layer.name)
+        except ConfigError as error:
+            raise FormatError(f"{file}: {error}") from None
+        psums = psum_range(weights, layer.schedule.chunk_inputs, arch.activation_width)
         facts: dict[str, Any] = {
             "name": layer.name,
             "rows": layer.rows,
@@ -41,7 +40,7 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
             "records": layer.records,
             "bits": layer.bits,
             "bits_per_kept": layer.bits / layer.kept if layer.kept else None,
-            "largest_psum": bound,
+            "largest_psum": max(map(abs, psums)),
             "checks": {"crc": True, "bounds": True, "counts": True, "schedule": True, "psums": True},
         }
         layers.append(facts)
