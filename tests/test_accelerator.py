@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hw.family import Family
 from sim.simulator import Simulator
 from spec.arch import ArchConfig
 from spec.direction import Direction
@@ -109,6 +110,10 @@ def answers_of(name: str) -> list[bytes]:
 @EVERY_ARCH
 def test_every_output_and_every_counter_is_exact(name: str) -> None:
     assert all_defects(jobs_of(name), answers_of(name), ARCHS[name]) == []
+
+
+def test_ecp5_primitives_change_no_output_and_no_cycle() -> None:
+    assert run_jobs(jobs_of("tiny"), ARCHS["tiny"], family=Family.ECP5) == answers_of("tiny")
 
 
 @EVERY_ARCH

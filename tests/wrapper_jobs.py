@@ -16,7 +16,7 @@ from sw.unpack import unpack
 from tests.accelerator_runs import Job, product
 from tests.small_layers import random_activations, random_layer
 
-__all__ = ["ARCHS", "simulate_wrapper"]
+__all__ = ["ARCHS", "simulate_jobs", "simulate_wrapper"]
 
 ARCHS = {
     "tiny": ArchConfig.load("tiny"),
@@ -32,7 +32,12 @@ def _verilog(arch: ArchConfig, bus: Bus) -> str:
 
 
 def simulate_wrapper(bus: Bus, module: str, arch: ArchConfig, folder: Path) -> None:
-    """Run every cocotb test of ``module`` on the wrapper of a whole core.
+    """Run every cocotb test of ``module`` on the wrapper of a whole core."""
+    simulate_jobs(_verilog(arch, bus), top_module(bus), module, arch, folder)
+
+
+def simulate_jobs(verilog: str, top: str, module: str, arch: ArchConfig, folder: Path) -> None:
+    """Run every cocotb test of ``module`` on module ``top``, which holds a whole core.
 
     The testbench gets two jobs, one per direction, with PyTorch's product of each.
     """
@@ -45,4 +50,4 @@ def simulate_wrapper(bus: Bus, module: str, arch: ArchConfig, folder: Path) -> N
     activations = [random_activations(rng, arch, layer, TOKENS) for layer in layers]
     jobs = [Job(packed.name, packed, x) for packed, x in zip(unpack(data).layers, activations, strict=True)]
     environment = write_jobs(folder, data, activations, [product(job) for job in jobs])
-    run_component_test(_verilog(arch, bus), top_module(bus), module, environment=environment)
+    run_component_test(verilog, top, module, environment=environment)

