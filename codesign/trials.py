@@ -29,7 +29,7 @@ __all__ = ["DENSE", "Trial", "method_arch", "run_trial"]
 
 DENSE: Final = "dense"
 _MOST_CLUSTERS: Final = 64
-_VERSION: Final = 2
+_VERSION: Final = 3
 """Of what a trial computes; a new one makes cached trials run again."""
 
 
