@@ -1,6 +1,7 @@
 """Recipes of the quality figures in docs/results.md: each runs `mixvec evaluate` and joins its reports.
 
     python examples/quality.py character --train TEXT --models M0 M1 M2 -o OUT
+    python examples/quality.py longer    --train TEXT --models M0 M1 M2 -o OUT
     python examples/quality.py ablation  --train TEXT --models M0 M1 M2 -o OUT
     python examples/quality.py sentences --train VALID --test TEST --models minilm -o OUT
     python examples/quality.py paper-gpt2 --train TRAIN --test TEST --models gpt2 -o OUT
@@ -39,6 +40,7 @@ MIXED: Final = "--method mixed-vector:1"
 OTHERS: Final = f"--method fine-grained --method n-m {FIXED} {BLOCKS} --method head"
 MAIN: Final = "--method fine-grained --method block:4 --method n-m --method head"
 CHARACTER: Final = "--steps 500 --size 16 --distillation 0.9 --ramp 0.5 --quantized 0.1"
+LONGER: Final = CHARACTER.replace("--steps 500", "--steps 1500")
 ONE_CUT: Final = "--method mixed-vector:0.6 --sparsity 0.8"
 SENTENCES: Final = (
     "--steps 300 --size 16 --learning-rate 1e-3 --ramp 0.5 --distillation 1 --quantized 0.1 --batches 8"
@@ -53,6 +55,7 @@ RECIPES: Final[dict[str, tuple[Step, ...]]] = {
         Step(f"{CHARACTER} {MIXED} {MAIN} --sparsity 0.7 --head-sparsity 0.22"),
         Step(f"{CHARACTER} {MIXED} {MAIN} --sparsity 0.6 --head-sparsity 0.13"),
     ),
+    "longer": (Step(f"{LONGER} {MIXED} --method fine-grained --sparsity 0.7 --sparsity 0.6"),),
     "ablation": (
         Step(f"{CHARACTER} {ONE_CUT}", "everything"),
         Step(f"{CHARACTER} {ONE_CUT} --direction variance", "direction by variance"),

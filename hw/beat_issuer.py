@@ -149,20 +149,16 @@ class BeatIssuer(wiring.Component):
 
     def _choose(self, m: Module, current: data.View, bank: Signal, valid: Value) -> data.View:
         """Second stage: the group of this beat as one set bit, or the row to steal."""
-        arch = self.arch
+        names = ("position", "bitmap", "values", "weight_bank", "activation_bank")
         layout = data.StructLayout(
             {
                 **{name: 1 for name in ("valid", "steal", "release", "bank")},
                 "steal_row": self.beat.row.shape(),
-                "lowest": arch.groups,
-                **{
-                    name: vector_shape(arch)[name].shape
-                    for name in ("position", "bitmap", "values", "weight_bank", "activation_bank")
-                },
+                "lowest": self.arch.groups,
+                **{name: vector_shape(self.arch)[name].shape for name in names},
             }
         )
         chosen = bundle(layout, "chosen")
-        names = ("position", "bitmap", "values", "weight_bank", "activation_bank")
         m.d.sync += [chosen[name].eq(current[name]) for name in names]
         m.d.sync += [
             chosen.valid.eq(valid),

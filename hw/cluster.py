@@ -173,9 +173,10 @@ class Cluster(wiring.Component):
             mine &= load.part >> part_bits == plane.first >> part_bits
         address = Cat(load.part[:part_bits], load.address)[:address_bits]
         m.d.comb += [
-            values.write_enable.eq(mine),
-            values.write_address.eq(Cat(address, load.bank)),
-            values.write_data.eq(load.data),
+            # A register more: the block RAMs lie far apart, and nothing reads a value so early.
+            values.write_enable.eq(delay(m, mine, 1, f"{name}_write", reset_less=False)),
+            values.write_address.eq(delay(m, Cat(address, load.bank), 1, f"{name}_address")),
+            values.write_data.eq(delay(m, load.data, 1, f"{name}_data")),
             values.read_address.eq(Cat(index[place_bits : place_bits + address_bits], beat.value.bank)),
         ]
         place = delay(m, index[:place_bits], BlockMemory.LATENCY, f"{name}_place") if place_bits else 0
