@@ -2,6 +2,8 @@
 
 import zlib
 from collections.abc import Sequence
+from functools import reduce
+from operator import xor
 from typing import Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -13,6 +15,8 @@ from hw.pipeline import delay
 __all__ = ["Checksum"]
 
 _ONES: Final = 0xFFFFFFFF
+_PART: Final = 16
+"""Bits of a word whose parities are found at once: two levels of lookup tables."""
 
 
 def _step(register: int, word: int, word_bytes: int) -> int:
@@ -24,8 +28,8 @@ class Checksum(wiring.Component):
     """CRC-32 as in zlib (IEEE 802.3), of words in little-endian order.
 
     The CRC is linear, so every bit of the next register is the parity of some bits of register and word:
-    one reduction each, which stays flat however wide the word is. That of the word is found ahead, half
-    by half.
+    one reduction each, which stays flat however wide the word is. That of the word is found ahead, part
+    by part.
     ``crc`` covers a word ``LATENCY`` cycles after it; one word per cycle.
 
     Parameters
@@ -58,16 +62,17 @@ class Checksum(wiring.Component):
         register, folded = Signal(32, init=_ONES), Signal(32, reset_less=True)
         own = _parities(register, [_step(1 << bit, 0, word_bytes) for bit in range(32)])
         new = [_step(0, 1 << bit, word_bytes) for bit in range(self.width)]
-        middle = self.width // 2
-        low = delay(m, _parities(self.data[:middle], new[:middle]), 1, "low")
-        high = delay(m, _parities(self.data[middle:], new[middle:]), 1, "high")
+        parts = [
+            delay(m, _parities(self.data[low : low + _PART], new[low : low + _PART]), 1, f"part_{low}")
+            for low in range(0, self.width, _PART)
+        ]
         starts, valid = (
             delay(m, signal, 1, name, reset_less=False)
             for signal, name in ((self.start, "starts"), (self.valid, "valid"))
         )
         # What the register of ones becomes; the one of the word before is then left out.
         first = _step(_ONES, 0, word_bytes)
-        m.d.sync += folded.eq(low ^ high ^ Mux(starts, first, 0))
+        m.d.sync += folded.eq(reduce(xor, parts, Mux(starts, first, 0)))
         anew, counts = delay(m, starts, 1, "anew"), delay(m, valid, 1, "counts", reset_less=False)
         m.d.comb += self.crc.eq(~register)
         with m.If(counts):

@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.packet_reader import error_shape
+from hw.pipeline import delay
 from hw.shapes import ItemKind, bundle, header_shape
 from spec.arch import ArchConfig
 from spec.packet import COUNTERS, Opcode
@@ -81,6 +82,7 @@ class Status(wiring.Component):
             done.tag.eq(self.tag),
         ]
         out, word, brief = self.o.payload, Signal(self.arch.stream_width, reset_less=True), Signal()
+        chosen = delay(m, self.counters[number], 1, "chosen")
         m.d.comb += out.data.eq(word)
         with m.If(self.done):
             m.d.sync += due.eq(1)
@@ -100,9 +102,11 @@ class Status(wiring.Component):
                     m.next = "choose"
                     with m.If(brief):
                         m.next = "trailer"
-            # A register between the counters, which lie anywhere, and the way out.
+            # Two registers between the counters, which lie anywhere, and the way out.
             with m.State("choose"):
-                m.d.sync += word.eq(self.counters[number])
+                m.next = "load"
+            with m.State("load"):
+                m.d.sync += word.eq(chosen)
                 m.next = "counter"
             with m.State("counter"):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
