@@ -83,7 +83,8 @@ class Accelerator(wiring.Component):
         self._chain(m, loader, scheduler, collector, adder, counters)
         settled = Signal()
         # A layer starts only when the answer to the one before has left with its counters.
-        m.d.sync += settled.eq(scheduler.idle & collector.empty)
+        # A job that has just started is `active` before it is no longer `idle`.
+        m.d.sync += settled.eq(scheduler.idle & ~scheduler.active & collector.empty)
         m.d.comb += [
             scheduler.collected.eq(adder.job_end),
             loader.idle.eq(settled & ~status.pending),
