@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, ResetSignal, Signal, Value, ValueLike
+from amaranth.hdl import Module, Signal, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -145,12 +145,9 @@ class Accelerator(wiring.Component):
         load: ValueLike = loader.load
         request: ValueLike = collector.request
         answer = delay(m, collector.literal, Cluster.DATA_LAG, "literal")
-        # Like everything else the reset goes from cluster to cluster, ahead of any word.
-        reset: Value = ResetSignal()
         for n in range(self.arch.clusters):
             name = f"cluster_{n}"
-            reset = delay(m, reset, 1, f"reset_{n}")
-            m.submodules[name], cluster = place(Cluster.MODULE, name, Cluster.members(self.arch), reset)
+            m.submodules[name], cluster = place(Cluster.MODULE, name, Cluster.members(self.arch))
             m.d.comb += [
                 cluster.index.eq(n),
                 cluster.horizontal.eq(loader.horizontal),

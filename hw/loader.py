@@ -149,7 +149,6 @@ class Loader(wiring.Component):
         }
         address, part = Signal(self.load.address.shape()), Signal(self.load.part.shape())
         word, valid = delay(m, self.word, 1, "word"), delay(m, self.word_valid, 1, "valid", reset_less=False)
-        is_activation = delay(m, self.header.opcode == Opcode.ACTIVATIONS, 1, "is_activation")
         kind = Signal(LoadKind, reset_less=True)
         m.d.sync += kind.eq(LoadKind.IDLE)
         with m.Switch(self.header.opcode):
@@ -170,7 +169,7 @@ class Loader(wiring.Component):
             m.d.sync += [
                 self.load.kind.eq(kind),
                 self.load.cluster.eq(self.header.cluster),
-                self.load.bank.eq(Mux(is_activation, activation_bank, weight_bank)),
+                self.load.bank.eq(Mux(kind == LoadKind.ACTIVATION, activation_bank, weight_bank)),
                 self.load.part.eq(part),
                 self.load.address.eq(address),
                 self.load.data.eq(word),
