@@ -20,7 +20,7 @@ from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
 from spec.direction import Direction
-from spec.packet import SYNC_BYTES, Opcode, Packet, read_packets
+from spec.packet import Opcode, Packet, framing_words, read_packets
 from sw.job import job_stream, tile_count
 from sw.layer import QuantizedLayer
 from sw.pack import pack
@@ -235,7 +235,7 @@ def _payload_cycles(packet: Packet, word_bytes: int) -> int:
     The pair of a first word is taken apart while the reader still checks the header.
     """
     stuffed = packet.words - packet.header.length - _FRAME_WORDS
-    first = packet.payload[:word_bytes] == SYNC_BYTES * (word_bytes // len(SYNC_BYTES))
+    first = packet.payload[:word_bytes] == framing_words(word_bytes)[0]
     return packet.header.length + stuffed - (1 if first else 0)
 
 

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.shapes import bundle, header_shape
 from spec.arch import ArchConfig
-from spec.packet import SYNC_BYTES, Opcode
+from spec.packet import Opcode, framing_words
 
 __all__ = ["BeginWatch"]
 
@@ -41,8 +41,7 @@ class BeginWatch(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        repeats = self.arch.stream_width // (8 * len(SYNC_BYTES))
-        sync = int.from_bytes(SYNC_BYTES * repeats, "little")
+        sync = int.from_bytes(framing_words(self.arch.stream_width // 8)[0], "little")
         after_sync, header = Signal(), bundle(header_shape(), "header")
         m.d.comb += [
             header.as_value().eq(self.word),

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spec.arch import ArchConfig
-from spec.packet import STUFF_BYTES, SYNC_BYTES
+from spec.packet import framing_words
 
 __all__ = ["Deframer", "framed_shape"]
 
@@ -50,9 +50,8 @@ class Deframer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        repeats = self.arch.stream_width // (8 * len(SYNC_BYTES))
-        sync = int.from_bytes(SYNC_BYTES * repeats, "little")
-        stuff = int.from_bytes(STUFF_BYTES * repeats, "little")
+        marks = framing_words(self.arch.stream_width // 8)
+        sync, stuff = (int.from_bytes(mark, "little") for mark in marks)
         word, held = self.i.payload, Signal(self.arch.stream_width, reset_less=True)
         # Found a cycle ahead: a wide word takes most of one to compare.
         held_valid, is_sync, is_stuff = Signal(), Signal(reset_less=True), Signal(reset_less=True)

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory
 from hw.pipeline import delay
 from hw.queue import Queue
+from hw.register_slice import RegisterSlice
 from hw.shapes import record_shape
 from spec.arch import ArchConfig
 
@@ -146,26 +147,23 @@ class RecordReader(wiring.Component):
         # Of the record at ``offset``: it needs no bit of the upper chunk, and no bit of the lower is left.
         fits, spends = Signal(init=1), Signal(init=record == chunk)
         found, take, shift = Signal(), Signal(), Signal()
-        following, cut = Signal(len(offset)), Signal(record)
-        # A place for the record that is cut before it is known that the one before stays.
-        spare, spare_valid, leaves = Signal(record, reset_less=True), Signal(), Signal()
+        following = Signal(len(offset))
+        # A record is cut before it is known whether the one before stays.
+        m.submodules.records = records = RegisterSlice(record_shape(self.arch))
+        wiring.connect(m, records.o, wiring.flipped(self.o))
         m.d.comb += [
             found.eq(lower_valid & (fits | chunks.o.valid)),
-            take.eq(found & ~spare_valid),
+            take.eq(found & records.i.ready),
             shift.eq(~lower_valid | (take & spends)),
             following.eq((offset + record) % chunk),
-            cut.eq(Cat(lower, chunks.o.payload) >> offset),
+            records.i.valid.eq(found),
+            records.i.payload.eq((Cat(lower, chunks.o.payload) >> offset)[:record]),
+            records.clear.eq(self.start),
             chunks.o.ready.eq(shift),
-            leaves.eq(~self.o.valid | self.o.ready),
             self.exhausted.eq(~fetching & ~found & ~self.o.valid),
         ]
         with m.If(shift):
             m.d.sync += [lower.eq(chunks.o.payload), lower_valid.eq(chunks.o.valid)]
-        m.d.sync += spare_valid.eq((spare_valid | take) & ~leaves)
-        with m.If(take):
-            m.d.sync += spare.eq(cut)
-        with m.If(leaves):
-            m.d.sync += [self.o.valid.eq(take | spare_valid), self.o.payload.eq(Mux(spare_valid, spare, cut))]
         with m.If(take):
             m.d.sync += [
                 offset.eq(following),
@@ -173,5 +171,4 @@ class RecordReader(wiring.Component):
                 spends.eq(following + record >= chunk),
             ]
         with m.If(self.start):
-            m.d.sync += [self.o.valid.eq(0), lower_valid.eq(0), spare_valid.eq(0)]
-            m.d.sync += [offset.eq(0), fits.eq(1), spends.eq(int(record == chunk))]
+            m.d.sync += [lower_valid.eq(0), offset.eq(0), fits.eq(1), spends.eq(int(record == chunk))]

@@ -34,6 +34,7 @@ __all__ = [
     "descriptor_layout",
     "frame_answer",
     "frame_packet",
+    "framing_words",
     "length_limit",
     "read_answers",
     "read_packets",
@@ -181,7 +182,7 @@ def _body(header: Header, payload: bytes, word_bytes: int) -> bytes:
 
 def frame_packet(header: Header, payload: bytes, word_bytes: int) -> bytes:
     """Return the words of one packet on the way in."""
-    sync, stuff = _marks(word_bytes)
+    sync, stuff = framing_words(word_bytes)
     body = _body(header, payload, word_bytes)
     return sync + _replace_words(body, sync, sync + stuff, word_bytes)
 
@@ -191,7 +192,8 @@ def frame_answer(header: Header, payload: bytes, word_bytes: int) -> bytes:
     return _body(header, payload, word_bytes)
 
 
-def _marks(word_bytes: int) -> tuple[bytes, bytes]:
+def framing_words(word_bytes: int) -> tuple[bytes, bytes]:
+    """Return SYNC and STUFF as stream words: repeated to fill one."""
     repeats = word_bytes // len(SYNC_BYTES)
     return SYNC_BYTES * repeats, STUFF_BYTES * repeats
 
@@ -233,7 +235,7 @@ def read_packets(data: bytes, word_bytes: int) -> Iterator[Packet]:
     FormatError
         At the first packet that is damaged; names its byte offset and the rule.
     """
-    sync, stuff = _marks(word_bytes)
+    sync, stuff = framing_words(word_bytes)
     offset = 0
     while offset < len(data):
         if data[offset : offset + word_bytes] != sync:
