@@ -118,7 +118,7 @@ class Cluster(wiring.Component):
         m.submodules.decompressor = decompressor = Decompressor(arch)
         m.submodules.zero_skip = zero_skip = ZeroSkip(arch)
         m.submodules.issuer = issuer = BeatIssuer(arch)
-        m.submodules.closed_queue = closed = Queue(closed_shape(arch), self.CLOSED_DEPTH, credited=True)
+        m.submodules.closed_queue = closed = Queue(closed_shape(arch), self.CLOSED_DEPTH)
         m.submodules.drain = drain = Drain(arch)
         wiring.connect(m, decompressor.o, zero_skip.i)
         wiring.connect(m, zero_skip.o, issuer.i)

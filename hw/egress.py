@@ -69,7 +69,7 @@ class Egress(wiring.Component):
         m = Module()
         width = self.arch.stream_width
         entry = data.StructLayout({"word": width, "closes_block": 1})
-        m.submodules.queue = queue = Queue(entry, self.depth, credited=True)
+        m.submodules.queue = queue = Queue(entry, self.depth)
         m.submodules.checksum = crc = Checksum(width)
         present, sent, dropped = Signal(), Signal(), Signal()
         trailer = Signal()

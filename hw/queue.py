@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Mux, ShapeLike, Signal, Value
+from amaranth.hdl import Module, ShapeLike, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,9 @@ __all__ = ["Queue"]
 class Queue(wiring.Component):
     """First in, first out; the head sits in a register of its own.
 
-    Latency ``LATENCY`` cycles through an empty queue; one entry per cycle in and out.
+    It never says that it is full: whoever sends holds a credit for each of ``depth`` entries, and
+    ``i.ready`` is always 1. Latency ``LATENCY`` cycles through an empty queue; one entry per cycle in and
+    out.
 
     Parameters
     ----------
@@ -22,8 +24,6 @@ class Queue(wiring.Component):
         Shape of an entry.
     depth : int
         Entries in the memory, a power of two; the output register holds one more.
-    credited : bool
-        Whoever sends holds a credit for each of ``depth`` entries, so ``i.ready`` is always 1.
 
     Members
     -------
@@ -39,10 +39,9 @@ class Queue(wiring.Component):
     o: stream.Interface
     clear: Signal
 
-    def __init__(self, shape: ShapeLike, depth: int, *, credited: bool = False) -> None:
+    def __init__(self, shape: ShapeLike, depth: int) -> None:
         self.shape: Final = shape
         self.depth: Final = depth
-        self.credited: Final = credited
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -60,11 +59,11 @@ class Queue(wiring.Component):
         # One bit more than an address needs, so that full and empty differ.
         head, tail = Signal(self.depth.bit_length()), Signal(self.depth.bit_length())
         head_payload = Signal(width, reset_less=True)
-        empty, full, take, pop = Signal(), Signal(), Signal(), Signal()
+        empty, take, pop = Signal(), Signal(), Signal()
         m.d.comb += [
             empty.eq(head == tail),
-            self.i.ready.eq(~full),
-            write.en.eq(self.i.valid & self.i.ready),
+            self.i.ready.eq(1),
+            write.en.eq(self.i.valid),
             write.addr.eq(tail),
             write.data.eq(Value.cast(self.i.payload)),
             read.addr.eq(head),
@@ -72,13 +71,6 @@ class Queue(wiring.Component):
             pop.eq(take & ~empty),
             Value.cast(self.o.payload).eq(head_payload),
         ]
-        if not self.credited:
-            # A flag, so that a write hangs on one register only.
-            level = Signal(range(self.depth + 1))
-            m.d.sync += [
-                level.eq(Mux(self.clear, 0, level + write.en - pop)),
-                full.eq(~self.clear & ~pop & Mux(write.en, level == self.depth - 1, full)),
-            ]
         with m.If(write.en):
             m.d.sync += tail.eq(tail + 1)
         with m.If(take):

@@ -76,7 +76,7 @@ class RecordReader(wiring.Component):
         m = Module()
         arch = self.arch
         m.submodules.storage = storage = BlockMemory(arch.stream_width, 2 * arch.record_depth)
-        m.submodules.chunk_queue = chunks = Queue(self.chunk_width, self.QUEUE_DEPTH, credited=True)
+        m.submodules.chunk_queue = chunks = Queue(self.chunk_width, self.QUEUE_DEPTH)
         m.d.comb += [
             storage.write_enable.eq(self.write_enable),
             storage.write_address.eq(Cat(self.write_address, self.write_bank)),

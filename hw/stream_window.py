@@ -113,7 +113,6 @@ class StreamWindow(wiring.Component):
     def _hand_out(self, m: Module) -> None:
         """The way out."""
         m.submodules.output_queue = queue = Queue(answer_shape(self.arch.stream_width), self.DEPTH)
-        wiring.connect(m, wiring.flipped(self.i), queue.i)
         piece = Signal(range(self.pieces))
         # One more than DEPTH: the queue's own register.
         words, ends = Signal(range(self.DEPTH + 2)), Signal(range(self.DEPTH + 2))
@@ -123,7 +122,11 @@ class StreamWindow(wiring.Component):
             self.read_empty.eq(~queue.o.valid),
             self.read_data.eq(queue.o.payload.word.word_select(piece, 32)),
             queue.o.ready.eq(self.read & (piece == self.pieces - 1)),
-            entering.eq(queue.i.valid & queue.i.ready),
+            # A word sits in the queue's register as soon as there are two.
+            self.i.ready.eq(words != self.DEPTH + 1),
+            entering.eq(self.i.valid & self.i.ready),
+            queue.i.valid.eq(entering),
+            queue.i.payload.eq(self.i.payload),
             leaving.eq(queue.o.valid & queue.o.ready),
         ]
         with m.If(queue.o.valid):

@@ -70,7 +70,7 @@ class ZeroSkip(wiring.Component):
         arch = self.arch
         segments = arch.max_inputs // arch.segment
         m.submodules.occupancy = occupancy = BlockMemory(arch.segment, 2 * segments)
-        m.submodules.queue = queue = Queue(vector_shape(arch), arch.queue_depth, credited=True)
+        m.submodules.queue = queue = Queue(vector_shape(arch), arch.queue_depth)
         self._record_occupancy(m, occupancy)
         vector, arriving = self._look_up(m, occupancy)
         live = self._live_groups(m, vector, occupancy.read_data)
