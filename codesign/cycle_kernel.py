@@ -23,7 +23,7 @@ _IDLE, _BEAT, _STEAL, _BANK, _STARVED, _EMPTY = range(len(ACTIVITIES))
 _OTHER, _PASS, _ACTIVATIONS, _END = (int(kind) for kind in PacketKind)
 _ESCAPE, _BLOCK_END = int(RecordKind.ESCAPE), int(RecordKind.END)
 _D_IDLE, _D_START, _D_FETCH, _D_BLOCK, _D_RECORDS = range(5)
-_R_IDLE, _R_STEAL, _R_SELECT = range(3)
+_R_IDLE, _R_ROWS = range(2)
 _C_CHOOSE, _C_HEADER, _C_WORDS, _C_TRAILER = range(4)
 
 
@@ -91,17 +91,15 @@ def _step_drain(s: Any, t: Any, cycle: int) -> int:
             start = 1
             s.row, s.steal_bank, s.drain_job = 0, s.drain_bank, s.closed_out_job
             s.drain_bank ^= 1
-            s.drain = _R_STEAL
-    elif s.drain == _R_STEAL:
-        s.steal = 1
-        s.release = 1 if s.row == t.rows - 1 else 0
-        s.step = 0
-        s.drain = _R_SELECT
+            s.drain = _R_ROWS
     else:
+        if s.step == 0:
+            s.steal = 1
+            s.release = 1 if s.row == t.rows - 1 else 0
         s.step += 1
-        if s.step == t.row_cycles - 1:
+        if s.step == t.row_cycles:
+            s.step = 0
             s.row += 1
-            s.drain = _R_STEAL
             if s.row == t.rows:
                 s.drain = _R_IDLE
                 if s.ready_at > cycle:

@@ -43,7 +43,7 @@ TIMING: Final = np.dtype(
     _record(
         # cycles from the decompressor's last idle cycle to its first record
         "start",
-        # cycles from a block's last select to its `ready` at the collector
+        # cycles from the last of a block's drain to its `ready` at the collector
         "drain_tail",
         # cycles from the collector's trailer to the job's end, less one per cluster
         "collect_tail",

@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 
 from codesign.cycle_kernel import run_layer
 from codesign.cycle_registers import ACTIVITIES, CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
-from hw.beat_issuer import BeatIssuer
 from hw.cluster import Cluster
-from hw.column import Column
 from hw.decompressor import Decompressor
-from hw.drain_station import DrainStation
 from hw.egress import Egress
 from hw.output_buffer import OutputBuffer
 from hw.scheduler import Scheduler
@@ -137,19 +134,12 @@ def _timing(arch: ArchConfig) -> Any:
     """Constants of the pipeline, taken from the components that set them."""
     timing = np.zeros(1, TIMING).view(np.recarray)
     timing.start = Decompressor.START_LATENCY
-    # Steal, wait for the captured row, chain, output buffer.
-    timing.drain_tail = (
-        BeatIssuer.STEAL_LATENCY
-        + Column.drain_cycle(arch)
-        + arch.tokens
-        + DrainStation.LATENCY
-        + OutputBuffer.READY_LATENCY
-    )
+    timing.drain_tail = 1 + Cluster.drain_latency(arch) + OutputBuffer.READY_LATENCY
     timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
     timing.egress = Egress.LATENCY
     timing.words_per_block = arch.words_per_block
     timing.rows = arch.groups
-    timing.row_cycles = arch.tokens + 1
+    timing.row_cycles = arch.tokens
     timing.max_jobs = Scheduler.MAX_JOBS
     return timing
 

@@ -11,7 +11,7 @@ from hw.beat_issuer import BeatIssuer
 from hw.column import Column
 from hw.decompressor import Decompressor
 from hw.drain import Drain
-from hw.drain_station import DrainStation
+from hw.drain_tree import DrainTree
 from hw.instance import place
 from hw.memory import BlockMemory
 from hw.output_buffer import OutputBuffer
@@ -106,6 +106,12 @@ class Cluster(wiring.Component):
             "beat": Out(1),
             "skipped": Out(range(arch.groups + 1)),
         }
+
+    @staticmethod
+    def drain_latency(arch: ArchConfig) -> int:
+        """Cycles from a steal to the first column's psums at the output buffer."""
+        captured = BeatIssuer.STEAL_LATENCY + Column.psum_cycle(arch) + Column.CAPTURE_LATENCY
+        return captured + DrainTree.latency(arch)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -202,20 +208,20 @@ class Cluster(wiring.Component):
             Value.cast(head.weights).eq(weights),
         ]
         self._psum_control(m, head, beat)
-        # A select is made in the cycle after its steal, whose beat comes later.
-        wait = BeatIssuer.STEAL_LATENCY - 1 + Column.drain_cycle(arch)
-        m.d.comb += Value.cast(head.drain).eq(delay(m, drain.select, wait, "select"))
+        m.submodules.drain_tree = tree = DrainTree(arch)
         chain: ValueLike = head
-        drained: ValueLike = 0
         for token in range(arch.tokens):
             name = f"column_{token}"
             m.submodules[name], column = place(Column.MODULE, name, Column.members(arch))
-            m.d.comb += [column.index.eq(token), column.chain.eq(chain), column.drained.eq(drained)]
-            chain, drained = column.chain_next, column.drained_next
-        # A chain of its own, with reset: a stray select after power-up would fill the output buffer.
-        wait += arch.tokens + DrainStation.LATENCY
-        valid = delay(m, drain.select.valid, wait, "psum_valid", reset_less=False)
-        return Value.cast(drained), valid
+            m.d.comb += [
+                column.index.eq(token),
+                column.chain.eq(chain),
+                tree.captured[token].eq(column.captured),
+            ]
+            chain = column.chain_next
+        # With reset: a stray pulse after power-up would fill the output buffer.
+        valid = delay(m, drain.valid, self.drain_latency(arch), "psum_valid", reset_less=False)
+        return tree.o, valid
 
     def _psum_control(self, m: Module, head: View, beat: View) -> None:
         """Delay psum control to where products arrive; find rows written by the beat before."""

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.activation_buffer import ActivationBuffer
-from hw.drain_station import DrainStation
 from hw.pipeline import delay, delay_fields
 from hw.product_tree import ProductTree
 from hw.psums import PsumBank
@@ -22,8 +21,7 @@ class Column(wiring.Component):
 
     Everything arrives through a register and goes on to the next column, so nothing is broadcast.
     With the read address in the column's register in cycle 0, that register expects ``lane`` in cycle
-    ``LANE_CYCLE``, ``weights`` in ``WEIGHT_CYCLE``, ``psums`` in ``psum_cycle(arch)``, and the first
-    ``drain`` select of a captured row in ``drain_cycle(arch)``. One beat per cycle.
+    ``LANE_CYCLE``, ``weights`` in ``WEIGHT_CYCLE`` and ``psums`` in ``psum_cycle(arch)``. One beat per cycle.
 
     Parameters
     ----------
@@ -35,21 +33,21 @@ class Column(wiring.Component):
         Number of the column, a constant.
     chain, chain_next : In, Out(column_shape(arch))
         ``chain_next`` is ``chain`` one cycle later.
-    drained, drained_next : In, Out
-        L psums on their way out, lane 0 lowest; ``drained`` is expected one cycle before
-        ``drained_next``.
+    captured : Out
+        L psums of a stolen row, lane 0 lowest, ``CAPTURE_LATENCY`` cycles after its ``psums`` came in on
+        ``chain``; else 0.
     """
 
     MODULE = "mixvec_column"
     """Name of the Verilog module that clusters place."""
     LANE_CYCLE = ActivationBuffer.LANE_DELAY
     WEIGHT_CYCLE = ActivationBuffer.LATENCY - 1
+    CAPTURE_LATENCY = 4
 
     index: Signal
     chain: data.View
     chain_next: data.View
-    drained: Signal
-    drained_next: Signal
+    captured: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -62,19 +60,13 @@ class Column(wiring.Component):
             "index": In(token_shape(arch)),
             "chain": In(column_shape(arch)),
             "chain_next": Out(column_shape(arch)),
-            "drained": In(arch.lanes * arch.psum_width),
-            "drained_next": Out(arch.lanes * arch.psum_width),
+            "captured": Out(arch.lanes * arch.psum_width),
         }
 
     @staticmethod
     def psum_cycle(arch: ArchConfig) -> int:
-        """Cycle of psum control: one before the addend, for a copy of it per lane."""
+        """Cycle of psum control: one before the products, for a copy of it per lane."""
         return ActivationBuffer.LATENCY + ProductTree.latency(arch) - 1
-
-    @classmethod
-    def drain_cycle(cls, arch: ArchConfig) -> int:
-        """Earliest cycle of a select: the captured row is there one cycle later, when it is gated."""
-        return cls.psum_cycle(arch) + 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -84,7 +76,6 @@ class Column(wiring.Component):
 
         m.submodules.activation_buffer = activations = ActivationBuffer(arch)
         m.submodules.product_tree = tree = ProductTree(arch)
-        m.submodules.drain_station = drain = DrainStation(arch)
         weights = delay(m, here.weights, 1, "weights")
         m.d.comb += [
             activations.index.eq(self.index),
@@ -94,22 +85,25 @@ class Column(wiring.Component):
             activations.horizontal.eq(here.horizontal),
             tree.activations.eq(activations.operands),
             Value.cast(tree.weights).eq(weights),
-            tree.horizontal.eq(here.horizontal),
-            drain.index.eq(self.index),
-            drain.select.eq(here.drain),
-            drain.i.eq(self.drained),
-            self.drained_next.eq(drain.o),
         ]
+        captured: list[Value] = []
+        horizontal: Value = here.horizontal
         for lane in range(arch.lanes):
-            bank = PsumBank(arch, ProductTree.addend_width(arch))
+            # From lane to lane: the direction clears a register of every psum, too many for one driver.
+            horizontal = delay(m, horizontal, 1, f"horizontal_{lane}")
+            bank = PsumBank(arch, ProductTree.product_width(arch), ProductTree.sum_width(arch))
             m.submodules[f"psums_{lane}"] = bank
+            fresh = here.psums.first[lane] | here.psums.forward[lane]
             m.d.comb += [
-                bank.addend.eq(tree.addends[lane]),
+                bank.horizontal.eq(horizontal),
+                bank.product.eq(tree.products[lane]),
+                bank.sum.eq(tree.sum),
                 bank.row.eq(delay(m, here.psums.row, 1, f"row_{lane}")),
                 bank.write.eq(delay(m, here.psums.write[lane], 1, f"write_{lane}")),
-                bank.first.eq(delay(m, here.psums.first[lane], 1, f"first_{lane}")),
+                bank.fresh.eq(delay(m, fresh, 1, f"fresh_{lane}")),
                 bank.forward.eq(delay(m, here.psums.forward[lane], 1, f"forward_{lane}")),
                 bank.steal.eq(delay(m, here.psums.steal, 1, f"steal_{lane}")),
-                drain.captured[lane].eq(bank.captured),
             ]
+            captured.append(bank.captured)
+        m.d.comb += self.captured.eq(Cat(captured))
         return m

@@ -2,18 +2,18 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.shapes import beat_shape, closed_shape, drain_shape
+from hw.shapes import beat_shape, closed_shape
 from spec.arch import ArchConfig
 
 __all__ = ["Drain"]
 
 
 class Drain(wiring.Component):
-    """For every row of a closed block: one steal, then a select per token.
+    """Steal every row of a closed block, one every T cycles: the columns give it out one after the other.
 
     A block takes ``arch.drain_cycles`` cycles without a pause, and starts only when the output buffer has a
     free half, so nothing downstream can hold it up. Banks close alternately, so the order is known.
@@ -31,8 +31,8 @@ class Drain(wiring.Component):
         The output buffer has a free half.
     steal, steal_row, steal_bank, release : Out
         To the beat issuer.
-    select : Out(drain_shape(arch))
-        One cycle after the steal of its row, and on; to be delayed to where the row is captured.
+    valid : Out(1)
+        T cycles from each steal on; to be delayed to where the psums have left the columns.
     """
 
     i: stream.Interface
@@ -41,7 +41,7 @@ class Drain(wiring.Component):
     steal_row: Signal
     steal_bank: Signal
     release: Signal
-    select: data.View
+    valid: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -53,7 +53,7 @@ class Drain(wiring.Component):
                 "steal_row": Out(beat_shape(arch)["row"].shape),
                 "steal_bank": Out(1),
                 "release": Out(1),
-                "select": Out(drain_shape(arch)),
+                "valid": Out(1),
             }
         )
 
@@ -63,27 +63,29 @@ class Drain(wiring.Component):
         next_bank = Signal()
         row = Signal(range(max(arch.groups, 2)))
         token = Signal(range(max(arch.tokens, 2)))
-        last_row, last_token = Signal(), Signal()
+        last_row, first_token, last_token = Signal(), Signal(), Signal()
         m.d.comb += [
+            first_token.eq(token == 0),
             last_row.eq(row == arch.groups - 1),
             last_token.eq(token == arch.tokens - 1),
         ]
-        m.d.sync += [self.steal.eq(0), self.release.eq(0), self.select.valid.eq(0)]
+        m.d.sync += [self.steal.eq(0), self.release.eq(0), self.valid.eq(0)]
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += self.i.ready.eq(self.room)
                 with m.If(self.i.valid & self.room):
                     m.d.sync += [row.eq(0), self.steal_bank.eq(next_bank), next_bank.eq(~next_bank)]
-                    m.next = "steal"
-            with m.State("steal"):
-                m.d.sync += [self.steal.eq(1), self.steal_row.eq(row), self.release.eq(last_row)]
-                m.d.sync += token.eq(0)
-                m.next = "select"
-            with m.State("select"):
-                m.d.sync += [self.select.valid.eq(1), self.select.token.eq(token), token.eq(token + 1)]
+                    m.next = "rows"
+            with m.State("rows"):
+                m.d.sync += [
+                    self.valid.eq(1),
+                    self.steal.eq(first_token),
+                    self.steal_row.eq(row),
+                    self.release.eq(first_token & last_row),
+                    token.eq(Mux(last_token, 0, token + 1)),
+                ]
                 with m.If(last_token):
                     m.d.sync += row.eq(row + 1)
-                    m.next = "steal"
                     with m.If(last_row):
                         m.next = "idle"
         return m

@@ -4,14 +4,17 @@ from typing import Final
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
 
-__all__ = ["ecp5_memory", "ecp5_product", "ecp5_selecting_sum"]
+__all__ = ["ecp5_memory", "ecp5_merging_sum", "ecp5_product"]
 
 _OPERAND: Final = 18
 """Bits of an operand of MULT18X18D."""
 _DUAL_PORT_WIDTHS: Final = ((1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 """Words and bits of DP16KD; up to 512 words PDPW16KD has 36 bits."""
-_SELECTING_SUM: Final = 0x665A
-"""Lookup table of CCU2C whose input A is added to B where D is set and to C where it is not."""
+_MERGING_SUM: Final = 0x111E
+"""Lookup table of CCU2C that adds its inputs A or B to its inputs C or D.
+
+The carry out of a bit whose summands are equal is the lookup table of A and B alone, which is A or B too.
+"""
 _SIMPLE_WORDS: Final = 512
 _SIMPLE_WIDTH: Final = 36
 
@@ -49,24 +52,21 @@ def ecp5_product(m: Module, a: Value, b: Value, name: str) -> Signal:
     return product
 
 
-def ecp5_selecting_sum(
-    m: Module, addend: Value, select: Value, first: Value, second: Value, name: str
-) -> Signal:
-    """Return ``addend`` + (``first`` if ``select`` else ``second``) in the same cycle, all of one width.
+def ecp5_merging_sum(m: Module, left: tuple[Value, Value], right: tuple[Value, Value], name: str) -> Signal:
+    """Return (``left[0]`` | ``left[1]``) + (``right[0]`` | ``right[1]``) in the same cycle, all of one width.
 
-    The choice is made inside the carry chain, two bits per CCU2C, and takes no lookup table of its own.
+    All four go into the lookup tables of the carry chain, two bits per CCU2C.
     """
-    width = len(addend)
+    width = len(left[0])
     total, carry = Signal(width, name=f"{name}_total"), Signal(width // 2 + 2, name=f"{name}_carry")
     m.d.comb += carry[0].eq(0)
     for number in range(-(-width // 2)):
         ports: dict[str, object] = {}
         for half in range(2):
             bit = 2 * number + half
-            operands = (("A", addend), ("B", first), ("C", second))
+            operands = zip("ABCD", (*left, *right), strict=True)
             ports |= {f"i_{pin}{half}": bits[bit] if bit < width else Const(0) for pin, bits in operands}
-            ports |= {f"i_D{half}": select, f"p_INIT{half}": Const(_SELECTING_SUM, 16)}
-            ports |= {f"p_INJECT1_{half}": "NO"}
+            ports |= {f"p_INIT{half}": Const(_MERGING_SUM, 16), f"p_INJECT1_{half}": "NO"}
             if bit < width:
                 ports |= {f"o_S{half}": total[bit]}
         m.submodules[f"{name}_{number}"] = Instance(

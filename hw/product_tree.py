@@ -1,9 +1,9 @@
-"""The multipliers of one column and what their psums receive."""
+"""The multipliers of one column and the sum of their products."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,7 @@ __all__ = ["ProductTree"]
 
 
 class ProductTree(wiring.Component):
-    """Multiply lane by lane; vertical passes the products on, horizontal gives every lane their sum.
+    """Multiply lane by lane, and add the products up; which of the two counts is the psums' choice.
 
     Latency ``latency(arch)`` cycles; one beat per cycle.
 
@@ -28,16 +28,16 @@ class ProductTree(wiring.Component):
     -------
     activations, weights : In(ArrayLayout)
         One signed operand per lane.
-    horizontal : In(1)
-        Does not change while beats are under way.
-    addends : Out(ArrayLayout)
-        One signed number per lane, wide enough for the sum of all products.
+    products : Out(ArrayLayout)
+        One signed number per lane.
+    sum : Out(signed)
+        Of the same products.
     """
 
     activations: data.View
     weights: data.View
-    horizontal: Signal
-    addends: data.View
+    products: data.View
+    sum: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -45,20 +45,25 @@ class ProductTree(wiring.Component):
             {
                 "activations": In(data.ArrayLayout(signed(arch.activation_width), arch.lanes)),
                 "weights": In(data.ArrayLayout(signed(arch.weight_width), arch.lanes)),
-                "horizontal": In(1),
-                "addends": Out(data.ArrayLayout(signed(self.addend_width(arch)), arch.lanes)),
+                "products": Out(data.ArrayLayout(signed(self.product_width(arch)), arch.lanes)),
+                "sum": Out(signed(self.sum_width(arch))),
             }
         )
 
     @staticmethod
-    def addend_width(arch: ArchConfig) -> int:
+    def product_width(arch: ArchConfig) -> int:
+        """Bits of a product."""
+        return arch.weight_width + arch.activation_width
+
+    @classmethod
+    def sum_width(cls, arch: ArchConfig) -> int:
         """Bits of the sum of L products."""
-        return arch.weight_width + arch.activation_width + arch.lanes.bit_length() - 1
+        return cls.product_width(arch) + arch.lanes.bit_length() - 1
 
     @staticmethod
     def latency(arch: ArchConfig) -> int:
-        """Cycles through multiplier, adder levels and final choice."""
-        return Multiplier.LATENCY + arch.lanes.bit_length() - 1 + 1
+        """Cycles through multiplier and adder levels."""
+        return Multiplier.LATENCY + arch.lanes.bit_length() - 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -79,9 +84,7 @@ class ProductTree(wiring.Component):
                 m.d.sync += half.eq(sums[n] + sums[n + 1])
                 halves.append(half)
             sums = halves
+        m.d.comb += self.sum.eq(sums[0])
         for lane, product in enumerate(products):
-            alone = delay(m, product, level, f"product_{lane}")
-            addend = Signal(signed(width), name=f"addend_{lane}", reset_less=True)
-            m.d.sync += addend.eq(Mux(self.horizontal, sums[0], alone))
-            m.d.comb += self.addends[lane].eq(addend)
+            m.d.comb += self.products[lane].eq(delay(m, product, level, f"product_{lane}"))
         return m

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.ecp5 import ecp5_selecting_sum
+from hw.ecp5 import ecp5_merging_sum
 from hw.family import Family, family_of
 from hw.memory import plain_memory
 from hw.pipeline import delay
@@ -16,47 +16,56 @@ __all__ = ["PsumBank"]
 
 
 class PsumBank(wiring.Component):
-    """Accumulate into one of 2 x B/L rows, or capture a row for the drain.
+    """Accumulate into one of 2 x B/L rows, or give out a row to the drain.
 
     Read and write-back are two stages, so the row written by the beat before is not yet in the memory:
     ``forward`` takes the accumulator instead. One beat per cycle; a row written by the beat before the
     last one is read from the memory. Sums are modulo 2^``psum_width``, which no packed layer exceeds.
 
+    Nothing here is chosen by a multiplexer: of the product and the sum of all lanes, and of the accumulator
+    and the row read, one is held at 0 by its register's own clear, and both go into the adder, whose lookup
+    tables have the inputs for it.
+
     Parameters
     ----------
     arch : ArchConfig
         Uses ``groups`` and ``psum_width`` (bits).
-    addend_width : int
-        Bits of the signed addend; what it has beyond ``psum_width`` is dropped.
+    product_width, sum_width : int
+        Bits of the signed product and of the signed sum; what they have beyond ``psum_width`` is dropped.
 
     Members
     -------
-    addend : In(signed)
+    horizontal : In(1)
+        Add ``sum``, not ``product``. Does not change while beats are under way.
+    product, sum : In(signed)
         Aligned with ``row`` and the flags.
-    row, write, first, forward, steal : In
-        ``row`` has the bank as its top bit. ``first``: the row starts from 0. ``steal``: capture the row,
-        or 0 with ``first``; never together with ``write``.
+    row, write, fresh, forward, steal : In
+        ``row`` has the bank as its top bit. ``fresh``: neither the row read nor anything stolen counts, as
+        the row starts from 0 or is forwarded. ``steal``: give out the row; never together with ``write``.
     captured : Out(signed)
-        The row captured last, one cycle after ``steal``.
+        The stolen row, two cycles after ``steal``, or 0.
     """
 
-    addend: Signal
+    horizontal: Signal
+    product: Signal
+    sum: Signal
     row: Signal
     write: Signal
-    first: Signal
+    fresh: Signal
     forward: Signal
     steal: Signal
     captured: Signal
 
-    def __init__(self, arch: ArchConfig, addend_width: int) -> None:
+    def __init__(self, arch: ArchConfig, product_width: int, sum_width: int) -> None:
         self.arch: Final = arch
-        self.addend_width: Final = addend_width
         super().__init__(
             {
-                "addend": In(signed(addend_width)),
+                "horizontal": In(1),
+                "product": In(signed(product_width)),
+                "sum": In(signed(sum_width)),
                 "row": In(max((2 * arch.groups - 1).bit_length(), 1)),
                 "write": In(1),
-                "first": In(1),
+                "fresh": In(1),
                 "forward": In(1),
                 "steal": In(1),
                 "captured": Out(signed(arch.psum_width)),
@@ -69,34 +78,27 @@ class PsumBank(wiring.Component):
         rows = plain_memory(signed(width), 2 * self.arch.groups)
         m.submodules.rows = rows
         write, read = rows.write_port(), rows.read_port(domain="comb")
-        fetched = Signal(signed(width), reset_less=True)
-        summand = Signal(signed(width), reset_less=True)
-        accumulator = Signal(signed(width), reset_less=True)
+        fetched, accumulator, own, shared, captured = (
+            Signal(signed(width), name=name, reset_less=True)
+            for name in ("fetched", "accumulator", "own", "shared", "captured")
+        )
         total = Signal(signed(width))
-        captured = Signal(signed(width), reset_less=True)
+        if family_of(platform) is Family.ECP5:
+            m.d.comb += total.eq(ecp5_merging_sum(m, (own, shared), (accumulator, fetched), "sum"))
+        else:
+            m.d.comb += total.eq((own | shared) + (accumulator | fetched))
         m.d.comb += [
             read.addr.eq(self.row),
-            total.eq(self._sum(m, platform, summand, accumulator, fetched)),
             write.addr.eq(delay(m, self.row, 1, "row")),
             write.en.eq(delay(m, self.write, 1, "write", reset_less=False)),
             write.data.eq(total),
             self.captured.eq(captured),
         ]
-        m.d.sync += [fetched.eq(read.data), summand.eq(self.addend), accumulator.eq(total)]
-        with m.If(self.steal):
-            m.d.sync += captured.eq(read.data)
-        # Written so that both become the registers' own clear, not a gate per bit.
-        with m.If(self.first):
-            m.d.sync += fetched.eq(0)
-        with m.If(self.first & self.steal):
-            m.d.sync += captured.eq(0)
+        m.d.sync += [
+            own.eq(Mux(self.horizontal, 0, self.product)),
+            shared.eq(Mux(self.horizontal, self.sum, 0)),
+            fetched.eq(Mux(self.fresh, 0, read.data)),
+            accumulator.eq(Mux(self.forward, total, 0)),
+            captured.eq(Mux(delay(m, self.steal, 1, "steal"), fetched, 0)),
+        ]
         return m
-
-    def _sum(
-        self, m: Module, platform: object, summand: Signal, accumulator: Signal, fetched: Signal
-    ) -> Value:
-        """Return the new psum; on ECP5 with the choice inside the carry chain, which saves a level."""
-        forward = delay(m, self.forward, 1, "forward")
-        if family_of(platform) is Family.ECP5:
-            return ecp5_selecting_sum(m, summand, forward, accumulator, fetched, "sum")
-        return summand + Mux(forward, accumulator, fetched)

@@ -17,7 +17,6 @@ __all__ = [
     "closed_shape",
     "column_shape",
     "descriptor_shape",
-    "drain_shape",
     "header_shape",
     "item_shape",
     "job_shape",
@@ -183,11 +182,6 @@ def _psum_control(arch: ArchConfig) -> data.StructLayout:
     )
 
 
-def drain_shape(arch: ArchConfig) -> data.StructLayout:
-    """Which column gives out its captured psums in this cycle."""
-    return data.StructLayout({"valid": 1, "token": token_shape(arch)})
-
-
 def column_shape(arch: ArchConfig) -> data.StructLayout:
     """What moves from column to column, a register at each."""
     return data.StructLayout(
@@ -206,7 +200,6 @@ def column_shape(arch: ArchConfig) -> data.StructLayout:
             "horizontal": 1,
             "weights": data.ArrayLayout(signed(arch.weight_width), arch.lanes),
             "psums": _psum_control(arch),
-            "drain": drain_shape(arch),
         }
     )
 

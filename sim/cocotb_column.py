@@ -7,7 +7,6 @@ import cocotb
 import numpy as np
 
 from hw.column import Column
-from hw.drain_station import DrainStation
 from sim.ports import Ports
 from sim.streams import start
 from sim.subject import subject_arch
@@ -110,23 +109,14 @@ def multiply(timeline: Timeline, cycle: int, bank: int, beats: list[dict[str, An
 
 
 def drain(timeline: Timeline, cycle: int, bank: int, started: set[int]) -> tuple[int, list[int]]:
-    """Steal row after row and select it; return the next free cycle and those of the selects."""
-    selects = []
+    """Steal row after row; return the next free cycle and when psum control stole each."""
+    steals = []
     for row in range(GROUPS):
         first = sum(1 << n for n in range(LANES) if row * LANES + n not in started)
-        merge(
-            timeline,
-            cycle + Column.psum_cycle(ARCH),
-            psums={"row": row + bank * GROUPS, "steal": 1, "first": first},
-        )
-        select = cycle + Column.drain_cycle(ARCH)
-        merge(timeline, select, drain={"valid": 1, "token": INDEX})
-        # The selects of the other columns fall into these cycles.
-        for token in range(1, ARCH.tokens):
-            merge(timeline, select + token, drain={"valid": 1, "token": (INDEX + token) % ARCH.tokens})
-        selects.append(select)
-        cycle += ARCH.tokens + 1
-    return cycle, selects
+        steals.append(cycle + Column.psum_cycle(ARCH))
+        merge(timeline, steals[-1], psums={"row": row + bank * GROUPS, "steal": 1, "first": first})
+        cycle += ARCH.tokens
+    return cycle, steals
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -137,7 +127,7 @@ async def drained_psums_equal_the_matrix_product(dut: Any, direction: Direction,
     low_x, high_x = signed_range(ARCH.activation_width)
     low_w, high_w = signed_range(ARCH.weight_width)
     timeline: Timeline = defaultdict(dict)
-    cycle, products, selects, started = 0, [], [], []
+    cycle, products, steals, started = 0, [], [], []
     blocks = []
     for bank in range(2):
         activations = generator.integers(low_x, high_x + 1, INPUTS)
@@ -151,43 +141,39 @@ async def drained_psums_equal_the_matrix_product(dut: Any, direction: Direction,
         started.append(touched)
     for bank in range(2):
         cycle, times = drain(timeline, cycle, bank, started[bank])
-        selects.append(times)
+        steals.append(times)
     ports = Ports(dut, Column(ARCH))
     await start(dut)
     ports.hold(index=INDEX)
 
-    # A cycle more than in the drain station: the register at the column's head.
-    latency = 1 + DrainStation.LATENCY
+    latency = Column.CAPTURE_LATENCY
     seen = []
     for n in range(max(timeline) + latency + 1):
         seen.append(await ports.cycle(chain={"horizontal": int(direction), **timeline.get(n, {})}))
 
-    for times, product in zip(selects, products, strict=True):
+    expected = [0] * len(seen)
+    for times, product in zip(steals, products, strict=True):
         for n, row in zip(times, product.reshape(GROUPS, LANES), strict=True):
             fields = ((int(psum) & ((1 << WIDTH) - 1)) << (lane * WIDTH) for lane, psum in enumerate(row))
-            assert seen[n + latency]["drained_next"] == sum(fields)
+            expected[n + latency] = sum(fields)
+    # Nothing at any other time, when another column gives out its psums.
+    assert [out["captured"] for out in seen] == expected
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
 async def everything_goes_on_to_the_next_column_a_cycle_later(dut: Any) -> None:
-    """The chain leaves as it came; psums of columns before pass."""
+    """The chain leaves as it came."""
     generator = np.random.default_rng(7)
     ports = Ports(dut, Column(ARCH))
     await start(dut)
     ports.hold(index=INDEX)
     width = len(dut.chain)
-    sent, drained, seen = [], [], []
+    sent, seen = [], []
     for _ in range(50):
         word = int.from_bytes(generator.bytes(width // 8 + 1), "little") & ((1 << width) - 1)
-        chain = ports.decode("chain", word)
-        # Nothing of its own joins the chain of psums.
-        chain["drain"]["valid"] = 0
-        sent.append(chain)
-        drained.append(int.from_bytes(generator.bytes(WIDTH * LANES // 8), "little"))
+        sent.append(ports.decode("chain", word))
 
-        seen.append(await ports.cycle(chain=chain, drained=drained[-1]))
+        seen.append(await ports.cycle(chain=sent[-1]))
 
     seen.append(await ports.cycle())
-    for chain, psum, out in zip(sent, drained, seen[1:], strict=True):
-        assert out["chain_next"] == chain
-        assert out["drained_next"] == psum
+    assert [out["chain_next"] for out in seen[1:]] == sent

@@ -12,92 +12,87 @@ from sim.subject import subject_arch
 from spec.numbers import signed_range
 
 ARCH: Final = subject_arch()
-ADDEND_WIDTH: Final = 18
+WIDTHS: Final = {"product": 16, "sum": 18}
 ROWS: Final = 2 * ARCH.groups
+CAPTURE_LATENCY: Final = 2
 
 
-def psum_bank(dut: Any) -> Ports:
-    return Ports(dut, PsumBank(ARCH, ADDEND_WIDTH))
-
-
-@cocotb.test(timeout_time=200, timeout_unit="us")
-async def rows_accumulate_in_any_order(dut: Any) -> None:
-    """Random rows, the row of the beat before often among them; steals in between show each sum."""
-    rng = random.Random("psums")
-    low, high = signed_range(ADDEND_WIDTH)
-    ports = psum_bank(dut)
+async def psum_bank(dut: Any, horizontal: int) -> Ports:
+    ports = Ports(dut, PsumBank(ARCH, *WIDTHS.values()))
     await start(dut)
+    ports.hold(horizontal=horizontal)
+    await ports.cycles(1)
+    return ports
+
+
+def addends(rng: random.Random, horizontal: int) -> tuple[int, dict[str, int]]:
+    """A number to be added, often an extreme, beside one that is not; and both as inputs."""
+    values = {}
+    for name, width in WIDTHS.items():
+        low, high = signed_range(width)
+        values[name] = rng.choice([low, high, rng.randint(low, high)])
+    return values["sum" if horizontal else "product"], values
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+@cocotb.parametrize(horizontal=[0, 1])
+async def rows_accumulate_in_any_order(dut: Any, horizontal: int) -> None:
+    """Random rows, that of the beat before often among them; steals in between show each sum, once."""
+    rng = random.Random(f"psums-{horizontal}")
+    ports = await psum_bank(dut, horizontal)
     sums: dict[int, int] = {}
     before: int | None = None
-    stolen = 0
+    seen, expected = [], []
 
     for _ in range(4000):
         near = before is not None and rng.random() < 0.4
         row = before if near and before is not None else rng.randrange(ROWS)
+        addend, values = addends(rng, horizontal)
+        expected.append(0)
         match rng.random():
             case chance if chance < 0.2 and row != before:
-                await ports.cycle(row=row, steal=1, first=row not in sums, addend=rng.randint(low, high))
-                out = await ports.cycle(addend=rng.randint(low, high))
-                assert out["captured"] == sums.pop(row, 0)
-                before, stolen = None, stolen + 1
+                seen.append(await ports.cycle(row=row, steal=1, fresh=row not in sums, **values))
+                expected[-1] = sums.pop(row, 0)
+                before = None
             case chance if chance < 0.3:
-                await ports.cycle(row=row, addend=rng.randint(low, high))
+                seen.append(await ports.cycle(row=row, **values))
                 before = None
             case _:
-                addend = rng.choice([low, high, rng.randint(low, high)])
-                await ports.cycle(
-                    row=row, write=1, first=row not in sums, forward=row == before, addend=addend
-                )
+                forward = row == before
+                fresh = forward or row not in sums
+                seen.append(await ports.cycle(row=row, write=1, fresh=fresh, forward=forward, **values))
                 sums[row] = sums.get(row, 0) + addend
                 before = row
-    assert stolen > 100
+    seen += [await ports.cycle() for _ in range(CAPTURE_LATENCY)]
+    assert [out["captured"] for out in seen[CAPTURE_LATENCY:]] == expected
+    assert sum(map(bool, expected)) > 100
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
 async def a_row_accumulates_in_consecutive_cycles(dut: Any) -> None:
     """One row, a beat in every cycle: only forwarding sees the sum before."""
-    ports = psum_bank(dut)
-    await start(dut)
+    ports = await psum_bank(dut, 0)
 
     for n in range(100):
-        await ports.cycle(row=1, write=1, first=n == 0, forward=n > 0, addend=1000 + n)
+        await ports.cycle(row=1, write=1, fresh=1, forward=n > 0, product=1000 + n)
     await ports.cycles(1)
     await ports.cycle(row=1, steal=1)
 
-    assert (await ports.cycle())["captured"] == sum(range(1000, 1100))
+    seen = await ports.cycles(CAPTURE_LATENCY + 1)
+    assert [out["captured"] for out in seen] == [0, sum(range(1000, 1100)), 0]
 
 
-@cocotb.test(timeout_time=100, timeout_unit="us")
-async def a_captured_row_stays_while_others_accumulate(dut: Any) -> None:
-    """Captured psums wait for their turn in the drain while the other bank goes on."""
-    ports = psum_bank(dut)
-    await start(dut)
-    for row, addend in ((0, -5), (2, 9)):
-        await ports.cycle(row=row, write=1, first=1, addend=addend)
-    await ports.cycles(1)
-
-    await ports.cycle(row=0, steal=1)
-
-    for n in range(20):
-        out = await ports.cycle(row=2, write=1, forward=n > 0, addend=n)
-        assert out["captured"] == -5
-    await ports.cycles(1)
-    await ports.cycle(row=2, steal=1)
-    assert (await ports.cycle())["captured"] == 9 + sum(range(20))
-
-
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def psums_reach_the_ends_of_their_range(dut: Any) -> None:
     """The largest and the smallest psum are summed without loss."""
-    ports = psum_bank(dut)
-    await start(dut)
+    ports = await psum_bank(dut, 1)
+    low, high = signed_range(WIDTHS["sum"])
     for extreme in signed_range(ARCH.psum_width):
-        low, high = signed_range(ADDEND_WIDTH)
         step, total, beats = (high if extreme > 0 else low), 0, 0
         while total != extreme:
             addend = max(low, min(high, extreme - total)) if abs(extreme - total) < abs(step) else step
-            await ports.cycle(row=0, write=1, first=beats == 0, forward=beats > 0, addend=addend)
+            await ports.cycle(row=0, write=1, fresh=1, forward=beats > 0, sum=addend)
             total, beats = total + addend, beats + 1
         await ports.cycles(1)
         await ports.cycle(row=0, steal=1)
-        assert (await ports.cycle())["captured"] == extreme
+        assert (await ports.cycles(CAPTURE_LATENCY))[-1]["captured"] == extreme

@@ -215,8 +215,8 @@ class ArchConfig(BaseModel):
 
     @property
     def drain_cycles(self) -> int:
-        """Cycles in which a cluster gives out one block: L psums per cycle, a row's capture, the start."""
-        return self.groups * (self.tokens + 1) + 1
+        """Cycles in which a cluster gives out one block: L psums per cycle, and the start."""
+        return self.groups * self.tokens + 1
 
     @property
     def fingerprint(self) -> int:

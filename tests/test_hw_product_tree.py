@@ -8,7 +8,7 @@ from spec.arch import ArchConfig
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
-def test_product_tree_multiplies_in_both_directions(lanes: int) -> None:
+def test_product_tree_multiplies_and_adds_up(lanes: int) -> None:
     arch = ArchConfig(clusters=1, lanes=lanes, tokens=1, weight_width=4)
 
     simulate_subject(ProductTree(arch), "sim.cocotb_product_tree", arch)

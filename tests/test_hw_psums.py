@@ -13,4 +13,4 @@ from spec.arch import ArchConfig
 def test_psums_accumulate_forward_and_are_captured(psum_width: int, family: Family) -> None:
     arch = ArchConfig(clusters=1, lanes=2, tokens=1, segment=4, psum_width=psum_width)
 
-    simulate_subject(PsumBank(arch, 18), "sim.cocotb_psums", arch, family)
+    simulate_subject(PsumBank(arch, 16, 18), "sim.cocotb_psums", arch, family)
