@@ -2,14 +2,24 @@
 
 from typing import Final
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.hdl import (
+    ClockDomain,
+    ClockSignal,
+    Const,
+    DomainRenamer,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from boards.byte_bridge import ByteNarrower, ByteWidener
 from hw.accelerator import Accelerator
 from hw.emit import emit_component, emit_verilog
-from hw.family import Family
+from hw.family import Family, family_of
 from hw.instance import place
 from hw.pipeline import delay
 from spec.arch import ArchConfig
@@ -19,6 +29,9 @@ __all__ = ["ByteTop", "emit_byte_top"]
 
 class ByteTop(wiring.Component):
     """Accelerator between a widener and a narrower.
+
+    On ECP5 ``rst`` goes to the device's own reset network, which reaches every register without a route
+    through the fabric; elsewhere it passes through registers.
 
     Parameters
     ----------
@@ -33,7 +46,9 @@ class ByteTop(wiring.Component):
     MODULE = "mixvec_bytes"
     """Name of the Verilog module."""
     RESET_LATENCY = 2
-    """Cycles from `rst` to the reset of everything inside; until then no byte is taken."""
+    """Cycles from `rst` to the reset of everything inside."""
+    QUIET_CYCLES = 16
+    """Cycles after a reset in which no byte is taken: not every register need leave it at once."""
 
     i: stream.Interface
     o: stream.Interface
@@ -45,8 +60,7 @@ class ByteTop(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.arch.stream_width
-        # The reset comes from a pin and goes everywhere: registers that can lie where it is needed.
-        reset = delay(m, ResetSignal(), self.RESET_LATENCY, "reset")
+        reset = self._reset(m, platform)
         m.domains.core = ClockDomain("core")
         m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(reset)]
         rename = DomainRenamer("core")
@@ -55,10 +69,12 @@ class ByteTop(wiring.Component):
         m.submodules.accelerator, accelerator = place(
             Accelerator.MODULE, "accelerator", Accelerator.members(self.arch), reset
         )
-        quiet = ResetSignal("core")
+        wait, quiet = Signal(range(self.QUIET_CYCLES + 1), init=self.QUIET_CYCLES), Signal(init=1)
+        m.d.core += quiet.eq(wait != 0)
+        with m.If(wait != 0):
+            m.d.core += wait.eq(wait - 1)
         wiring.connect(m, narrower.o, wiring.flipped(self.o))
         m.d.comb += [
-            # No byte is taken before the reset has passed through its registers.
             widener.i.payload.eq(self.i.payload),
             widener.i.valid.eq(self.i.valid & ~quiet),
             self.i.ready.eq(widener.i.ready & ~quiet),
@@ -70,6 +86,14 @@ class ByteTop(wiring.Component):
             accelerator.o.ready.eq(narrower.i.ready),
         ]
         return m
+
+    def _reset(self, m: Module, platform: object) -> Value:
+        """Return the reset of everything inside, of which there is none on ECP5."""
+        if family_of(platform) is Family.ECP5:
+            m.submodules.global_reset = Instance("SGSR", i_CLK=ClockSignal(), i_GSR=~ResetSignal())
+            return Const(0, 1)
+        # It comes from a pin and goes everywhere: registers that can lie where it is needed.
+        return delay(m, ResetSignal(), self.RESET_LATENCY, "reset")
 
 
 def emit_byte_top(arch: ArchConfig, family: Family) -> str:

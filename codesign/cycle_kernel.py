@@ -268,7 +268,7 @@ def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
             or kind == _OTHER
         )
         if free:
-            g.commit_at = cycle + lengths[g.packet] + 4
+            g.commit_at = cycle + lengths[g.packet] + 5
     return -1
 
 

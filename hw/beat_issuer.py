@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.pipeline import delay, delay_fields
 from hw.shapes import beat_shape, bundle, closed_shape, vector_shape
 from spec.arch import ArchConfig
 
@@ -74,23 +75,27 @@ class BeatIssuer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        current = bundle(vector_shape(self.arch), "current", reset_less=True)
+        names = ("live", "end", "last")
+        layout = data.StructLayout({name: vector_shape(self.arch)[name].shape for name in names})
+        current = bundle(layout, "current", reset_less=True)
         active, bank = Signal(), Signal()
         # Whether the vector has a beat, and whether the one under way is its last.
         some, single = Signal(reset_less=True), Signal(reset_less=True)
         finishing = Signal()
         m.d.comb += finishing.eq(active & ~self.steal & single)
-        self._take(m, current, active, bank, some, single, finishing)
+        take = self._take(m, current, active, bank, some, single, finishing)
+        chosen = self._choose(m, current, bank, active & ~self.steal & some, take)
         closing = Signal()
         m.d.comb += closing.eq(finishing & current.end)
         m.d.sync += [
             self.closed.valid.eq(closing),
-            self.closed.payload.block.eq(current.block),
-            self.closed.payload.job.eq(current.job),
             self.closed.payload.last.eq(current.last),
             self.job_done.eq(finishing & current.last),
         ]
-        chosen = self._choose(m, current, bank, active & ~self.steal & some)
+        m.d.comb += [
+            self.closed.payload.block.eq(chosen.block),
+            self.closed.payload.job.eq(chosen.job),
+        ]
         self._emit(m, self._place(m, chosen))
         return m
 
@@ -103,40 +108,41 @@ class BeatIssuer(wiring.Component):
         some: Signal,
         single: Signal,
         finishing: Signal,
-    ) -> None:
-        """Move on to the next vector, unless it opens a block whose bank is not drained yet."""
-        next_bank, opens, blocked = Signal(), Signal(init=1), Signal()
-        open_slot, take = Signal(), Signal()
-        rest = Signal(self.arch.groups)
+    ) -> Signal:
+        """Move on to the next vector, unless it opens a block whose bank is not drained yet.
+
+        Return whether there is a next vector.
+        """
+        next_bank, opens, free = Signal(), Signal(init=1), Signal(init=1)
+        open_slot, take, moving = Signal(), Signal(), Signal()
         arriving = self.i.payload
+        rest, others = _without_lowest(current.live), _without_lowest(arriving.live)
         m.d.comb += [
             open_slot.eq(~active | single),
-            self.i.ready.eq(open_slot & ~blocked & ~self.steal),
+            moving.eq(active & ~self.steal),
+            # All of it but the steal is known a cycle ahead: ``ready`` goes far.
+            self.i.ready.eq(free & ~self.steal),
             take.eq(self.i.ready & self.i.valid),
-            rest.eq(_without_lowest(current.live)),
         ]
         with m.If(take):
             m.d.sync += [
-                current.eq(arriving),
+                *(current[name].eq(arriving[name]) for name, _ in current.shape()),
                 bank.eq(next_bank),
                 opens.eq(arriving.end),
                 next_bank.eq(next_bank ^ arriving.end),
                 some.eq(arriving.live.any()),
-                single.eq(_without_lowest(arriving.live) == 0),
+                single.eq(others == 0),
             ]
-        with m.Elif(active & ~self.steal):
+        with m.Elif(moving):
             m.d.sync += [current.live.eq(rest), single.eq(_without_lowest(rest) == 0)]
         with m.If(open_slot & ~self.steal):
             m.d.sync += active.eq(take)
         busy = self._busy(m, bank, finishing & current.end)
-        # Looked up a cycle ahead, for both that may come, so that `ready` is one gate.
-        m.d.sync += blocked.eq(
-            Mux(
-                take,
-                arriving.end & busy.bit_select(~next_bank, 1),
-                opens & busy.bit_select(next_bank, 1),
-            )
-        )
+        # Of the vector that comes with ``take``, and of the one that stays or the gap that is left.
+        after_it = (others == 0) & ~(arriving.end & busy.bit_select(~next_bank, 1))
+        ends = open_slot | (moving & (_without_lowest(rest) == 0))
+        m.d.sync += free.eq(Mux(take, after_it, ends & ~(opens & busy.bit_select(next_bank, 1))))
+        return take
 
     def _busy(self, m: Module, bank: Signal, closing: Value) -> Signal:
         """Return which psum banks hold a block that is not drained, as it is from the next cycle on."""
@@ -147,9 +153,13 @@ class BeatIssuer(wiring.Component):
         m.d.sync += busy.eq(after)
         return after
 
-    def _choose(self, m: Module, current: data.View, bank: Signal, valid: Value) -> data.View:
-        """Second stage: the group of this beat as one set bit, or the row to steal."""
-        names = ("position", "bitmap", "values", "weight_bank", "activation_bank")
+    def _choose(self, m: Module, current: data.View, bank: Signal, valid: Value, take: Signal) -> data.View:
+        """Second stage: the group of this beat as one set bit, or the row to steal.
+
+        What the first stage does not decide by is held here: ``take`` comes late in its cycle, and would have
+        to reach all of it.
+        """
+        names = ("position", "bitmap", "values", "weight_bank", "activation_bank", "job", "block")
         layout = data.StructLayout(
             {
                 **{name: 1 for name in ("valid", "steal", "release", "bank")},
@@ -159,7 +169,9 @@ class BeatIssuer(wiring.Component):
             }
         )
         chosen = bundle(layout, "chosen")
-        m.d.sync += [chosen[name].eq(current[name]) for name in names]
+        before = delay_fields(m, self.i.payload, "before")
+        with m.If(delay(m, take, 1, "taken", reset_less=False)):
+            m.d.sync += [chosen[name].eq(before[name]) for name in names]
         m.d.sync += [
             chosen.valid.eq(valid),
             chosen.steal.eq(self.steal),

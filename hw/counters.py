@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.packet_reader import PacketReader
 from hw.pipeline import delay
 from spec.arch import ArchConfig
 from spec.packet import COUNTERS
@@ -48,7 +49,7 @@ class Counters(wiring.Component):
 
     WIDTH = 48
     BEGIN_WORDS = 3
-    BEGIN_CYCLES = 10
+    BEGIN_CYCLES = 5 + PacketReader.OVERHEAD
 
     begin: Signal
     end: Signal

@@ -4,7 +4,7 @@ from typing import Final
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
 
-__all__ = ["ecp5_memory", "ecp5_merging_sum", "ecp5_product"]
+__all__ = ["ecp5_gated_sum", "ecp5_memory", "ecp5_merging_sum", "ecp5_product"]
 
 _OPERAND: Final = 18
 """Bits of an operand of MULT18X18D."""
@@ -15,6 +15,8 @@ _MERGING_SUM: Final = 0x111E
 
 The carry out of a bit whose summands are equal is the lookup table of A and B alone, which is A or B too.
 """
+_GATED_SUM: Final = 0x6A6A
+"""The same for A and, where C is set, B; the carry is A."""
 _SIMPLE_WORDS: Final = 512
 _SIMPLE_WIDTH: Final = 36
 
@@ -55,18 +57,32 @@ def ecp5_product(m: Module, a: Value, b: Value, name: str) -> Signal:
 def ecp5_merging_sum(m: Module, left: tuple[Value, Value], right: tuple[Value, Value], name: str) -> Signal:
     """Return (``left[0]`` | ``left[1]``) + (``right[0]`` | ``right[1]``) in the same cycle, all of one width.
 
-    All four go into the lookup tables of the carry chain, two bits per CCU2C.
+    All four go into the lookup tables of the carry chain.
     """
-    width = len(left[0])
+    return _carry_chain(m, _MERGING_SUM, (*left, *right), name)
+
+
+def ecp5_gated_sum(m: Module, left: Value, right: Value, gate: Value, name: str) -> Signal:
+    """Return ``left`` + (``right`` if ``gate`` else 0) in the same cycle, both of one width.
+
+    The gate is in the lookup tables of the carry chain.
+    """
+    gates = gate.replicate(len(left))
+    return _carry_chain(m, _GATED_SUM, (left, right, gates, Const(0, len(left))), name)
+
+
+def _carry_chain(m: Module, table: int, operands: tuple[Value, ...], name: str) -> Signal:
+    """Return the sums of a chain of CCU2C, two bits each, whose inputs A to D are ``operands``."""
+    width = len(operands[0])
     total, carry = Signal(width, name=f"{name}_total"), Signal(width // 2 + 2, name=f"{name}_carry")
     m.d.comb += carry[0].eq(0)
     for number in range(-(-width // 2)):
         ports: dict[str, object] = {}
         for half in range(2):
             bit = 2 * number + half
-            operands = zip("ABCD", (*left, *right), strict=True)
-            ports |= {f"i_{pin}{half}": bits[bit] if bit < width else Const(0) for pin, bits in operands}
-            ports |= {f"p_INIT{half}": Const(_MERGING_SUM, 16), f"p_INJECT1_{half}": "NO"}
+            inputs = zip("ABCD", operands, strict=True)
+            ports |= {f"i_{pin}{half}": bits[bit] if bit < width else Const(0) for pin, bits in inputs}
+            ports |= {f"p_INIT{half}": Const(table, 16), f"p_INJECT1_{half}": "NO"}
             if bit < width:
                 ports |= {f"o_S{half}": total[bit]}
         m.submodules[f"{name}_{number}"] = Instance(

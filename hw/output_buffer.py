@@ -91,12 +91,13 @@ class OutputBuffer(wiring.Component):
             m.d.sync += read_half.eq(~read_half)
         words = self._read(m, self._fill(m), read_half)
 
-        answer = Signal(self.arch.stream_width, reset_less=True)
         offer = delay(m, offers[read_half], wait, "offer")
         is_offer = delay(m, mine & (kind == ItemKind.BLOCK_HEADER), wait, "is_offer", reset_less=False)
         is_word = delay(m, mine & (kind == ItemKind.BLOCK_DATA), wait, "is_word", reset_less=False)
-        m.d.sync += answer.eq(Mux(is_word, words, 0) | Mux(is_offer, offer, 0))
-        m.d.comb += self.data.eq(answer)
+        # Two registers with a clear instead of gates; their OR is taken where the answer joins the chain.
+        word, told = (Signal(self.arch.stream_width, name=name, reset_less=True) for name in ("word", "told"))
+        m.d.sync += [word.eq(Mux(is_word, words, 0)), told.eq(Mux(is_offer, offer, 0))]
+        m.d.comb += self.data.eq(word | told)
         return m
 
     def _describe(self, m: Module) -> View:

@@ -30,7 +30,7 @@ class PacketReader(wiring.Component):
     """Follow packets from header to CRC; hand out payload words and, for a good packet, ``commit``.
 
     After an error everything up to the next BEGIN is dropped. One word per cycle, but a packet costs
-    ``OVERHEAD`` cycles in which no word is taken: judge, check, two to verify, commit.
+    ``OVERHEAD`` cycles in which no word is taken: judge, check, three to verify, commit.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class PacketReader(wiring.Component):
         Stream words consumed in this cycle; a SYNC counts with the word behind it.
     """
 
-    OVERHEAD = 5
+    OVERHEAD = 6
 
     i: stream.Interface
     header: data.View
@@ -124,6 +124,8 @@ class PacketReader(wiring.Component):
             with m.State("verify"):
                 self._enter(m, "compare")
             with m.State("compare"):
+                self._enter(m, "conclude")
+            with m.State("conclude"):
                 self._enter(m, "commit")
             with m.State("commit"):
                 m.d.comb += self._faults[ErrorCode.BAD_CRC].eq(~matches)
@@ -161,7 +163,7 @@ class PacketReader(wiring.Component):
         """Return whether the CRC word, the last word taken, fits header and payload.
 
         A word is in ``crc`` three cycles after it is taken, so two cycles after the CRC word, ``crc`` covers
-        all before it; the answer is there one cycle later, for the commit.
+        all before it. Both are then compared part by part, and the answer is there two cycles later.
         """
         m.submodules.checksum = crc = Checksum(self.arch.stream_width)
         taken, matches = Signal(), Signal()
@@ -174,8 +176,9 @@ class PacketReader(wiring.Component):
         ]
         last = delay(m, word[:32], wait, "last")
         parts = Cat(word[n : n + 16] != 0 for n in range(32, self.arch.stream_width, 16))
-        rest = delay(m, delay(m, parts, wait - 1, "parts").any(), 1, "rest")
-        m.d.sync += matches.eq(~rest & (last == crc.crc))
+        rest = delay(m, delay(m, parts, wait - 1, "parts").any(), 2, "rest")
+        differs = Cat(last[n : n + 2] != crc.crc[n : n + 2] for n in range(0, 32, 2))
+        m.d.sync += matches.eq(~rest & ~delay(m, differs, 1, "differs").any())
         return matches
 
     def _truncated(self, m: Module, starts: Signal) -> None:

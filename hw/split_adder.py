@@ -6,6 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.ecp5 import ecp5_gated_sum
+from hw.family import Family, family_of
 from hw.memory import BlockMemory
 from hw.pipeline import delay
 from hw.shapes import ItemKind, bundle, header_shape, item_shape, offer_shape
@@ -45,7 +47,7 @@ class SplitAdder(wiring.Component):
     PART_LATENCY = 2
     """Cycles from a block's offer to what becomes of it."""
     CLEAR_LATENCY = 1
-    LATENCY = PART_LATENCY + BlockMemory.LATENCY + 1
+    LATENCY = PART_LATENCY + BlockMemory.LATENCY + 2
 
     clear: Signal
     tag: Signal
@@ -93,20 +95,30 @@ class SplitAdder(wiring.Component):
             emits.eq(emitting | ~Cat(item.kind == kind for kind in blocks).any()),
         ]
         keep = delay(m, is_data & ~emits, wait, "keep", reset_less=False)
-        partial = self._slots(m, item.address, keep, slot)
+        total = Signal(arch.stream_width, reset_less=True)
+        partial = self._slots(m, item.address, keep, slot, total)
         adding = delay(m, is_data & sums, wait, "adding")
         arriving = delay(m, word, wait, "arriving")
-        total = Signal(arch.stream_width, reset_less=True)
-        for n in range(arch.psums_per_word):
-            own, other = (words.word_select(n, arch.output_width) for words in (arriving, partial))
-            m.d.sync += total.word_select(n, arch.output_width).eq(own + Mux(adding, other, 0))
+        m.d.sync += total.eq(self._sums(m, platform, arriving, partial, adding))
         m.d.comb += [
-            self.word.eq(total),
-            self.kind.eq(delay(m, item.kind, wait + 1, "kind", reset_less=False)),
-            self.emit.eq(delay(m, emits, wait + 1, "emit")),
-            self.job_end.eq(delay(m, item.job_end, wait + 1, "job_end", reset_less=False)),
+            # A register more: sums and CRC are both wide, and far from each other.
+            self.word.eq(delay(m, total, 1, "word")),
+            self.kind.eq(delay(m, item.kind, wait + 2, "kind", reset_less=False)),
+            self.emit.eq(delay(m, emits, wait + 2, "emit")),
+            self.job_end.eq(delay(m, item.job_end, wait + 2, "job_end", reset_less=False)),
         ]
         return m
+
+    def _sums(self, m: Module, platform: object, arriving: Value, partial: Value, adding: Value) -> Value:
+        """Return a word of psums, with those of ``partial`` added to them if ``adding``."""
+        sums: list[Value] = []
+        for n in range(self.arch.psums_per_word):
+            own, other = (words.word_select(n, self.arch.output_width) for words in (arriving, partial))
+            if family_of(platform) is Family.ECP5:
+                sums.append(ecp5_gated_sum(m, own, other, adding, f"sum_{n}"))
+            else:
+                sums.append((own + Mux(adding, other, 0))[: self.arch.output_width])
+        return Cat(sums)
 
     def _parts(self, m: Module) -> tuple[Signal, Signal, Signal]:
         """Count parts per slot; return of the block under way: it is emitted, its psums are added, its slot.
@@ -134,7 +146,7 @@ class SplitAdder(wiring.Component):
             m.d.sync += arrived.eq(0)
         return emitting, sums, slot
 
-    def _slots(self, m: Module, word: Value, keep: Value, slot: Signal) -> Value:
+    def _slots(self, m: Module, word: Value, keep: Value, slot: Signal, total: Signal) -> Value:
         """Slot memory: read what a slot holds, write back the sum one cycle after it is there."""
         arch = self.arch
         address_bits = (arch.words_per_block - 1).bit_length()
@@ -145,6 +157,6 @@ class SplitAdder(wiring.Component):
             slots.read_address.eq(address),
             slots.write_address.eq(delay(m, address, BlockMemory.LATENCY + 1, "address")),
             slots.write_enable.eq(delay(m, keep, 1, "keep_sum", reset_less=False)),
-            slots.write_data.eq(self.word),
+            slots.write_data.eq(total),
         ]
         return slots.read_data

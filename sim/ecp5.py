@@ -6,6 +6,11 @@ Only what the array uses is modelled; anything else stops the simulation.
 __all__ = ["ecp5_models"]
 
 
+# The network it drives sets every register of the device to its first value, which no module can; a
+# simulation begins with these values, as a device does after configuration.
+_GLOBAL_RESET = "module SGSR (input CLK, GSR);\nendmodule\n"
+
+
 def _list(letter: str, count: int) -> str:
     return ", ".join(f"{letter}{n}" for n in range(count))
 
@@ -20,8 +25,8 @@ def _check(*rules: str) -> str:
 
 
 def ecp5_models() -> str:
-    """Return MULT18X18D, PDPW16KD, DP16KD and CCU2C as Verilog."""
-    return "\n".join((_multiplier(), _simple_dual_port(), _dual_port(), _carry()))
+    """Return MULT18X18D, PDPW16KD, DP16KD, CCU2C and SGSR as Verilog."""
+    return "\n".join((_multiplier(), _simple_dual_port(), _dual_port(), _carry(), _GLOBAL_RESET))
 
 
 def _multiplier() -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hw.family import Family
 from hw.split_adder import SplitAdder
 from sim.subject import simulate_subject
 from spec.arch import ArchConfig
@@ -9,9 +10,10 @@ from spec.arch import ArchConfig
 
 # Blocks of a single word read their slot again after four cycles, the shortest distance.
 @pytest.mark.parametrize(("segment", "tokens", "psum_width"), [(4, 3, 32), (2, 1, 32), (4, 3, 16)])
-def test_split_adder_sums_parts(segment: int, tokens: int, psum_width: int) -> None:
+@pytest.mark.parametrize("family", Family)
+def test_split_adder_sums_parts(segment: int, tokens: int, psum_width: int, family: Family) -> None:
     arch = ArchConfig(
         clusters=3, lanes=2, tokens=tokens, segment=segment, split_slots=4, psum_width=psum_width
     )
 
-    simulate_subject(SplitAdder(arch), "sim.cocotb_split_adder", arch)
+    simulate_subject(SplitAdder(arch), "sim.cocotb_split_adder", arch, family)
