@@ -3,11 +3,12 @@
 from typing import Any, Final
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.shapes import beat_shape, bundle, closed_shape, vector_shape
 from spec.arch import ArchConfig
+from spec.counters import Cause
 
 __all__ = ["BeatIssuer"]
 
@@ -34,6 +35,8 @@ class BeatIssuer(wiring.Component):
         Read a psum row instead of multiplying.
     release : In(1)
         With the last steal of ``steal_bank``: the bank is free again.
+    held, dropping : In(1)
+        The drain waits for room; a dropped vector would have come to ``i`` in this cycle.
     beat : Out(beat_shape(arch))
         Registered, as are the other outputs except ``i.ready``.
     closed : Out(stream.Signature(closed_shape(arch)))
@@ -41,6 +44,8 @@ class BeatIssuer(wiring.Component):
         answers. The receiver has room for both banks; ``ready`` is not looked at.
     job_done : Out(1)
         Pulse: the job needs its activations and weights no more, once beats on their way are read.
+    activity : Out(Cause)
+        What the cycle before went to; ``NONE`` without a vector.
     """
 
     STEAL_LATENCY = 4
@@ -52,9 +57,12 @@ class BeatIssuer(wiring.Component):
     steal_row: Signal
     steal_bank: Signal
     release: Signal
+    held: Signal
+    dropping: Signal
     beat: data.View
     closed: stream.Interface
     job_done: Signal
+    activity: enum.EnumView
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -66,9 +74,12 @@ class BeatIssuer(wiring.Component):
                 "steal_row": In(beat_shape(arch)["row"].shape),
                 "steal_bank": In(1),
                 "release": In(1),
+                "held": In(1),
+                "dropping": In(1),
                 "beat": Out(beat_shape(arch)),
                 "closed": Out(stream.Signature(closed_shape(arch))),
                 "job_done": Out(1),
+                "activity": Out(Cause),
             }
         )
 
@@ -128,6 +139,7 @@ class BeatIssuer(wiring.Component):
             m.d.sync += [current.live.eq(rest), single.eq(_without_lowest(rest) == 0)]
         with m.If(open_slot & ~self.steal):
             m.d.sync += active.eq(take)
+        self._tell(m, active, some, blocked)
         busy = self._busy(m, bank, finishing & current.end)
         # Looked up a cycle ahead, for both that may come, so that `ready` is one gate.
         m.d.sync += blocked.eq(
@@ -137,6 +149,14 @@ class BeatIssuer(wiring.Component):
                 opens & busy.bit_select(next_bank, 1),
             )
         )
+
+    def _tell(self, m: Module, active: Signal, some: Signal, blocked: Signal) -> None:
+        """Say what the cycle goes to; without a vector that was settled when none was taken."""
+        missing = Signal(Cause)
+        stuck = Mux(blocked, Mux(self.held, Cause.OUTPUT, Cause.DRAIN), Cause.STEAL)
+        m.d.sync += missing.eq(Mux(self.i.valid, stuck, Mux(self.dropping, Cause.SKIP, Cause.NONE)))
+        beating = Mux(self.steal, Cause.STEAL, Mux(some, Cause.BEAT, Cause.NONE))
+        m.d.sync += self.activity.eq(Mux(active, beating, missing))
 
     def _busy(self, m: Module, bank: Signal, closing: Value) -> Signal:
         """Return which psum banks hold a block that is not drained, as it is from the next cycle on."""
