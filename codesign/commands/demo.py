@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from codesign.commands.options import JsonFlag
+from codesign.commands.options import Arch, JsonFlag
 from codesign.console import note, print_json, print_tables, progress, waiting
 from codesign.files import output_folder
 from spec.arch import ArchConfig
@@ -30,9 +30,7 @@ _STREAM, _VERILOG, _REPORT = "layers.mxv", "accelerator.v", "report.json"
 
 
 def demo(
-    arch: Annotated[
-        str, typer.Option("--arch", metavar="ARCH", help="A JSON file, or tiny, small, ulx3s or paper.")
-    ] = "ulx3s",
+    arch: Arch = "ulx3s",
     layer: Annotated[int, typer.Option("--layer", metavar="N", help="Encoder layer of MiniLM.")] = 0,
     all_layers: Annotated[bool, typer.Option("--all-layers", help="All six encoder layers.")] = False,
     tokens: Annotated[int, typer.Option("--tokens", min=1, metavar="N", help="Activation columns.")] = 64,

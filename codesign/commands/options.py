@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
+from spec.arch import PRESETS
 from spec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ JsonFlag: TypeAlias = Annotated[
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 Arch: TypeAlias = Annotated[
     str,
-    typer.Option("--arch", metavar="ARCH", help="A JSON file, or tiny, small, ulx3s or paper."),
+    typer.Option("--arch", metavar="ARCH", help=f"A JSON file, or one of {', '.join(PRESETS)}."),
 ]
 Tokens: TypeAlias = Annotated[
     int | None, typer.Option("--tokens", min=1, metavar="N", help="Activation columns; 64, or all of X.npz.")
