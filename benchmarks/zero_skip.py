@@ -1,6 +1,6 @@
 """What zero activations save, on real ones: beats skipped and cycles, by tokens T and look-ahead.
 
-    python examples/train_character_model.py TEXT -o RELU --activation relu --steps 600
+    python examples/train_character_model.py TEXT -o RELU --activation relu --steps 600 --block 128 --size 6
     python -m benchmarks.zero_skip --relu RELU
 
 The layers are those behind the non-linearity, feed-forward down: of MiniLM after GELU, and of a character

@@ -37,10 +37,8 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 @_compiled
 def _cause(s: Any, busy: bool) -> int:
     """What the cycle that the registers stand before goes to; ``busy``: some cluster has a job."""
-    if s.active == 1 and s.steal == 1:
-        return _STEAL
-    if s.active == 1 and s.left >= 1:
-        return _BEAT
+    if s.active == 1 and (s.steal == 1 or s.left >= 1):
+        return _STEAL if s.steal == 1 else _BEAT
     if s.active == 0 and s.missing != _NONE:
         return int(s.missing)
     if s.waiting > 0:
@@ -54,27 +52,19 @@ def _step_issuer(s: Any) -> int:
     steal = s.steal == 1
     finishing = s.active == 1 and not steal and s.left <= 1
     open_slot = s.active == 0 or finishing
-    blocked = s.opens == 1 and (s.busy_1 if s.next_bank == 1 else s.busy_0) == 1
+    blocked = s.opens == 1 and s.busy[s.next_bank] == 1
     take = open_slot and not blocked and not steal and s.queued == 1
-    s.missing = _NONE
+    s.missing = _SKIP if s.dropped_2 == 1 else _NONE
     if s.queued == 1:
         held = s.drain == _R_IDLE and s.closed_out == 1 and s.used == 2
         s.missing = (_OUTPUT if held else _DRAIN) if blocked else _STEAL
-    elif s.dropped_2 == 1:
-        s.missing = _SKIP
     s.closed = 1 if finishing and s.ends == 1 else 0
     s.closed_job = s.job
     s.done = 1 if finishing and s.lasts == 1 else 0
     if s.release == 1:
-        if s.steal_bank == 1:
-            s.busy_1 = 0
-        else:
-            s.busy_0 = 0
+        s.busy[s.steal_bank] = 0
     if s.closed == 1:
-        if s.bank == 1:
-            s.busy_1 = 1
-        else:
-            s.busy_0 = 1
+        s.busy[s.bank] = 1
     if take:
         entry = s.queued_entry
         s.left, s.ends, s.lasts = s.ring_live[entry], s.ring_end[entry], s.ring_last[entry]
@@ -261,15 +251,14 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
 @_compiled
 def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     """Packet reader; return the packet that is committed in this cycle, or -1. END is held for good."""
+    g.input = _LOADING
     if g.commit_at == cycle:
         committed = g.packet
         g.packet += 1
         g.commit_at = -1
         # Header in the next cycle, judged in the one after.
         g.check_from = cycle + 3
-        g.input = _LOADING
         return int(committed)
-    g.input = _LOADING
     if g.commit_at < 0 and g.packet < len(kinds) and cycle >= g.check_from:
         kind = kinds[g.packet]
         free = (
@@ -375,10 +364,8 @@ def run_layer(
     for cycle in range(limit):
         if g.current == jobs and cycle > g.last_out:
             return cycle
-        collected = 0
-        if collected_jobs < ending and ended[collected_jobs] == cycle:
-            collected = 1
-            collected_jobs += 1
+        collected = 1 if collected_jobs < ending and ended[collected_jobs] == cycle else 0
+        collected_jobs += collected
         g.compute_cycles += 1 if g.uncollected != 0 else 0
 
         committed = _step_reader(g, kinds, lengths, cycle)
@@ -388,8 +375,7 @@ def run_layer(
             run_at[g.issued] = cycle + 2
             g.issued += 1
         _step_scheduler(g, clusters, t, issue, next_pass, collected)
-        traced = cycle < trace.shape[1]
-        busy = _count(clusters, g)
+        busy, traced = _count(clusters, g), cycle < trace.shape[1]
         if traced:
             trace[count, cycle], trace[count + 1, cycle] = g.input, 0 if g.state == _C_CHOOSE else 1
         end = _step_collector(g, clusters, t, cycle, totals)

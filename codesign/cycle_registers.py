@@ -76,7 +76,7 @@ CLUSTER: Final = np.dtype(
             *("z1_entry", "z2_entry", "z3_entry", "z4_entry"),
             *("head", "tail", "queued", "queued_entry"),
             # beat issuer
-            *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens", "busy_0", "busy_1"),
+            *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens"),
             *("closed", "closed_job", "done"),
             # why it has no vector: what was so in the cycle before, and vectors dropped in the last two
             *("missing", "dropped_1", "dropped_2"),
@@ -89,6 +89,8 @@ CLUSTER: Final = np.dtype(
             *("ready_at", "ready_job", "ready_next", "ready_next_job", "free_at", "free_next"),
         ),
         *((name, np.int64, RING) for name in ("ring_live", "ring_end", "ring_last", "ring_job", "queue")),
+        # of the psum banks
+        ("busy", np.int64, 2),
         ("closed_jobs", np.int64, CLOSED_DEPTH),
         ("causes", np.int64, len(Cause)),
     ]
