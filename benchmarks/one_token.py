@@ -39,7 +39,7 @@ def layers() -> dict[str, list[QuantizedLayer]]:
     arch = ARCHS["token"]
     minilm = {name: weight for name, weight in load_matrices("minilm").items() if name.startswith("layer0.")}
     gpt2 = {name: random_matrix(*size, seed) for seed, (name, size) in enumerate(MATRICES.items())}
-    found = {}
+    found: dict[str, list[QuantizedLayer]] = {}
     for model, matrices in (("MiniLM", minilm), ("GPT-2 small", gpt2)):
         found[model] = []
         for name, weight in matrices.items():
