@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: .venv demo test test-long lint bench clean
+.PHONY: .venv demo test test-long lint docs bench clean
 
 .venv: .venv/installed
 
@@ -26,6 +26,10 @@ lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Tables of README and docs that say what spec says.
+docs: .venv
+	$(BIN)/python -m codesign.reference
 
 bench: .venv
 	$(BIN)/pytest benchmarks --benchmark-only

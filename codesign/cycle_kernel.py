@@ -15,12 +15,14 @@ from typing import Any
 import numba
 import numpy as np
 
-from codesign.cycle_registers import ACTIVITIES, CLOSED_DEPTH, RING, PacketKind, RecordKind
+from codesign.cycle_registers import CLOSED_DEPTH, RING, Input, PacketKind, RecordKind
+from spec.counters import Cause
 
 __all__ = ["run_layer"]
 
-_IDLE, _BEAT, _STEAL, _BANK, _STARVED, _EMPTY = range(len(ACTIVITIES))
-_OTHER, _PASS, _ACTIVATIONS, _END = (int(kind) for kind in PacketKind)
+_NONE, _BEAT, _STEAL, _DRAIN, _OUTPUT, _SKIP, _VECTOR, _IMBALANCE = (int(cause) for cause in Cause)
+_LOADING, _HELD = (int(state) for state in Input)
+_OTHER, _PASS, _ACTIVATIONS, _ = (int(kind) for kind in PacketKind)
 _ESCAPE, _BLOCK_END = int(RecordKind.ESCAPE), int(RecordKind.END)
 _D_IDLE, _D_START, _D_FETCH, _D_BLOCK, _D_RECORDS = range(5)
 _R_IDLE, _R_ROWS = range(2)
@@ -33,17 +35,15 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _activity(s: Any) -> int:
-    """What the cluster does in the cycle that the registers stand before."""
-    if s.steal == 1:
-        return _STEAL
-    if s.active == 1:
-        return _BEAT if s.left >= 1 else _EMPTY
-    if s.queued == 1:
-        return _BANK
-    if s.runs > s.jobs or s.z1 + s.z2 + s.z3 + s.z4 + s.sent > 0 or s.head != s.tail:
-        return _STARVED
-    return _IDLE
+def _cause(s: Any, busy: bool) -> int:
+    """What the cycle that the registers stand before goes to; ``busy``: some cluster has a job."""
+    if s.active == 1 and (s.steal == 1 or s.left >= 1):
+        return _STEAL if s.steal == 1 else _BEAT
+    if s.active == 0 and s.missing != _NONE:
+        return int(s.missing)
+    if s.waiting > 0:
+        return _VECTOR
+    return _IMBALANCE if busy else _NONE
 
 
 @_compiled
@@ -51,24 +51,20 @@ def _step_issuer(s: Any) -> int:
     """Beat issuer; return whether it took a vector."""
     steal = s.steal == 1
     finishing = s.active == 1 and not steal and s.left <= 1
-    valid = s.active == 1 and not steal and s.left >= 1
     open_slot = s.active == 0 or finishing
-    blocked = s.opens == 1 and (s.busy_1 if s.next_bank == 1 else s.busy_0) == 1
+    blocked = s.opens == 1 and s.busy[s.next_bank] == 1
     take = open_slot and not blocked and not steal and s.queued == 1
-    s.beats += 1 if valid else 0
+    s.missing = _SKIP if s.dropped_2 == 1 else _NONE
+    if s.queued == 1:
+        held = s.drain == _R_IDLE and s.closed_out == 1 and s.used == 2
+        s.missing = (_OUTPUT if held else _DRAIN) if blocked else _STEAL
     s.closed = 1 if finishing and s.ends == 1 else 0
     s.closed_job = s.job
     s.done = 1 if finishing and s.lasts == 1 else 0
     if s.release == 1:
-        if s.steal_bank == 1:
-            s.busy_1 = 0
-        else:
-            s.busy_0 = 0
+        s.busy[s.steal_bank] = 0
     if s.closed == 1:
-        if s.bank == 1:
-            s.busy_1 = 1
-        else:
-            s.busy_0 = 1
+        s.busy[s.bank] = 1
     if take:
         entry = s.queued_entry
         s.left, s.ends, s.lasts = s.ring_live[entry], s.ring_end[entry], s.ring_last[entry]
@@ -203,6 +199,7 @@ def _step_cluster(
     dropped = _step_queue(s, taken)
     s.credits += s.returned - s.sent
     s.returned = dropped + taken
+    s.dropped_2, s.dropped_1 = s.dropped_1, dropped
     s.z4, s.z4_entry = s.z3, s.z3_entry
     s.z3, s.z3_entry = s.z2, s.z2_entry
     s.z2, s.z2_entry = s.z1, s.z1_entry
@@ -251,7 +248,8 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
 
 @_compiled
 def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
-    """Packet reader; return the packet that is committed in this cycle, or -1."""
+    """Packet reader; return the packet that is committed in this cycle, or -1. END is held for good."""
+    g.input = _LOADING
     if g.commit_at == cycle:
         committed = g.packet
         g.packet += 1
@@ -264,11 +262,12 @@ def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
         free = (
             (kind == _ACTIVATIONS and g.saw_activations_free == 1)
             or (kind == _PASS and g.saw_weights_free == 1)
-            or (kind == _END and g.saw_idle == 1)
             or kind == _OTHER
         )
         if free:
             g.commit_at = cycle + lengths[g.packet] + 5
+        else:
+            g.input = _HELD
     return -1
 
 
@@ -280,10 +279,9 @@ def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, c
         most = max(most, clusters[n].waiting)
         if clusters[n].waiting > g.in_pass:
             fits = 0
-    g.saw_activations_free, g.saw_weights_free, g.saw_idle = g.activations_free, g.weights_free, g.idle
+    g.saw_activations_free, g.saw_weights_free = g.activations_free, g.weights_free
     g.activations_free = 1 if most < 2 and g.uncollected < t.max_jobs else 0
     g.weights_free = fits
-    g.idle = 1 if most == 0 and g.uncollected == 0 else 0
     for n in range(len(clusters)):
         clusters[n].waiting += issue - clusters[n].done
     if next_pass == 1:
@@ -291,6 +289,21 @@ def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, c
     elif issue == 1 and g.in_pass != 3:
         g.in_pass += 1
     g.uncollected += issue - collected
+
+
+@_compiled
+def _count(clusters: Any, g: Any) -> bool:
+    """Count what the cycle goes to, given the scheduler's counts after it; return whether there is a job."""
+    busy = False
+    for n in range(len(clusters)):
+        busy = busy or clusters[n].waiting > 0
+    if busy:
+        g.busy_cycles += 1
+    elif g.input == _HELD:
+        g.draining_cycles += 1
+    else:
+        g.loading_cycles += 1
+    return busy
 
 
 @_compiled
@@ -323,7 +336,7 @@ def run_layer(
     trace: Any,
     limit: int,
 ) -> int:
-    """Run one layer from its first word on; return the cycle of END, or -1 past ``limit`` cycles.
+    """Run one layer from its first word to its last; return its cycles, or -1 past ``limit`` cycles.
 
     Parameters
     ----------
@@ -338,8 +351,8 @@ def run_layer(
         ``RecordKind`` of every record.
     live, spared : ndarray of int64, shape (tiles, records)
         Beats to do and beats left out.
-    trace : ndarray of uint8, shape (C, cycles)
-        Filled with activities as far as it reaches.
+    trace : ndarray of uint8, shape (C + 2, cycles)
+        Filled as far as it reaches: ``Cause`` of every cluster, ``Input``, and whether the collector works.
     """
     count, jobs = len(clusters), len(job_pass)
     run_at = np.full(jobs + 1, -1, np.int64)
@@ -347,21 +360,22 @@ def run_layer(
     collected_jobs, ending = 0, 0
     g.check_from = 5
     for cycle in range(limit):
-        collected = 0
-        if collected_jobs < ending and ended[collected_jobs] == cycle:
-            collected = 1
-            collected_jobs += 1
+        if g.current == jobs and cycle > g.last_out:
+            return cycle
+        collected = 1 if collected_jobs < ending and ended[collected_jobs] == cycle else 0
+        collected_jobs += collected
         g.compute_cycles += 1 if g.uncollected != 0 else 0
 
         committed = _step_reader(g, kinds, lengths, cycle)
         issue = 1 if committed >= 0 and kinds[committed] == _ACTIVATIONS else 0
-        if committed >= 0 and kinds[committed] == _END:
-            return cycle
         next_pass = 1 if committed >= 0 and kinds[committed] == _PASS else 0
         if issue == 1:
             run_at[g.issued] = cycle + 2
             g.issued += 1
         _step_scheduler(g, clusters, t, issue, next_pass, collected)
+        busy, traced = _count(clusters, g), cycle < trace.shape[1]
+        if traced:
+            trace[count, cycle], trace[count + 1, cycle] = g.input, 0 if g.state == _C_CHOOSE else 1
         end = _step_collector(g, clusters, t, cycle, totals)
         if end >= 0:
             ended[ending] = end
@@ -370,8 +384,10 @@ def run_layer(
         for n in range(count):
             s = clusters[n]
             _announce(s, cycle)
-            if cycle < trace.shape[1]:
-                trace[n, cycle] = _activity(s)
+            cause = _cause(s, busy)
+            s.causes[cause] += 1 if busy else 0
+            if traced:
+                trace[n, cycle] = cause
             job = min(s.jobs, jobs - 1)
             one, row = job_pass[job], job_tile[job]
             _step_cluster(s, t, cycle, bounds[one, n], blocks[one, n], kind, live[row], spared[row])

@@ -5,10 +5,9 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["ACTIVITIES", "CLOSED_DEPTH", "CLUSTER", "CONTROL", "RING", "TIMING", "PacketKind", "RecordKind"]
+from spec.counters import Cause
 
-ACTIVITIES: Final = ("idle", "beat", "steal", "bank wait", "no vector", "empty block")
-"""What a cluster does in a cycle, for timelines; the index is the code."""
+__all__ = ["CLOSED_DEPTH", "CLUSTER", "CONTROL", "RING", "TIMING", "Input", "PacketKind", "RecordKind"]
 
 
 class PacketKind(IntEnum):
@@ -18,6 +17,14 @@ class PacketKind(IntEnum):
     PASS = 1
     ACTIVATIONS = 2
     END = 3
+
+
+class Input(IntEnum):
+    """What the packet reader does in a cycle."""
+
+    LOADING = 0
+    HELD = 1
+    """A packet waits for a buffer, or for the jobs to end."""
 
 
 class RecordKind(IntEnum):
@@ -69,18 +76,23 @@ CLUSTER: Final = np.dtype(
             *("z1_entry", "z2_entry", "z3_entry", "z4_entry"),
             *("head", "tail", "queued", "queued_entry"),
             # beat issuer
-            *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens", "busy_0", "busy_1"),
+            *("active", "left", "ends", "lasts", "job", "bank", "next_bank", "opens"),
             *("closed", "closed_job", "done"),
+            # why it has no vector: what was so in the cycle before, and vectors dropped in the last two
+            *("missing", "dropped_1", "dropped_2"),
             # closed blocks, drain, output buffer
             *("closed_head", "closed_tail", "closed_out", "closed_out_job", "drain", "row", "step"),
             *("steal", "release", "steal_bank", "drain_bank", "drain_job", "used"),
             # scheduler and collector
-            *("waiting", "pending", "pending_0", "pending_1", "eligible", "beats", "skipped"),
+            *("waiting", "pending", "pending_0", "pending_1", "eligible", "skipped"),
             # at most two halves of the output buffer are under way to or from the collector
             *("ready_at", "ready_job", "ready_next", "ready_next_job", "free_at", "free_next"),
         ),
         *((name, np.int64, RING) for name in ("ring_live", "ring_end", "ring_last", "ring_job", "queue")),
+        # of the psum banks
+        ("busy", np.int64, 2),
         ("closed_jobs", np.int64, CLOSED_DEPTH),
+        ("causes", np.int64, len(Cause)),
     ]
 )
 """Registers of one cluster. Vectors are entries of the rings; ``…_entry`` is the number of one."""
@@ -88,15 +100,15 @@ CLUSTER: Final = np.dtype(
 CONTROL: Final = np.dtype(
     _record(
         # packet reader: packet, cycle in which it may leave its check, cycle of its commit
-        *("packet", "check_from", "commit_at", "issued"),
+        *("packet", "check_from", "commit_at", "issued", "input"),
         # scheduler
-        *("in_pass", "uncollected", "activations_free", "weights_free", "idle"),
+        *("in_pass", "uncollected", "activations_free", "weights_free"),
         # loader
-        *("saw_activations_free", "saw_weights_free", "saw_idle"),
+        *("saw_activations_free", "saw_weights_free"),
         # collector
         *("state", "word", "chosen", "current", "fetched"),
         # counters
-        *("compute_cycles", "last_out"),
+        *("compute_cycles", "busy_cycles", "loading_cycles", "draining_cycles", "last_out"),
     )
 )
 """Registers shared by all clusters."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.cycle_kernel import run_layer
-from codesign.cycle_registers import ACTIVITIES, CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
+from codesign.cycle_registers import CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
 from hw.cluster import Cluster
 from hw.decompressor import Decompressor
 from hw.egress import Egress
@@ -16,6 +16,7 @@ from hw.output_buffer import OutputBuffer
 from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
+from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
 from spec.direction import Direction
 from spec.packet import Opcode, Packet, framing_words, read_packets
 from sw.job import job_stream, tile_count
@@ -23,7 +24,7 @@ from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.unpack import PackedLayer, PackedPass, unpack
 
-__all__ = ["ACTIVITIES", "CycleCount", "dense_cycles", "layer_cycles", "timeline"]
+__all__ = ["CycleCount", "Timeline", "dense_cycles", "layer_cycles", "timeline"]
 
 Ints = NDArray[np.int64]
 
@@ -39,18 +40,42 @@ _KINDS: Final[dict[int, int]] = {
 
 @dataclass(frozen=True)
 class CycleCount:
-    """Counters of one layer, as in ``spec.packet.COUNTERS``.
-
-    ``compute_cycles``: cycles in which a job is under way. ``load_cycles``: cycles in which the input
-    stream moved a word. ``cycles``: first word in to last psum out. ``beats`` and ``skipped_beats``:
-    multiplied and spared, over all clusters.
-    """
+    """Counters of one layer, by the names and meanings of ``spec.counters.COUNTERS``."""
 
     compute_cycles: int
     load_cycles: int
     cycles: int
-    beats: int
     skipped_beats: int
+    busy_cycles: int
+    loading_cycles: int
+    draining_cycles: int
+    starved_cycles: int
+    beats: int
+    steal_cycles: int
+    drain_wait_cycles: int
+    output_wait_cycles: int
+    skip_wait_cycles: int
+    vector_wait_cycles: int
+    imbalance_cycles: int
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What happens in each cycle of a layer, from its first word on.
+
+    Parameters
+    ----------
+    causes : ndarray of uint8, shape (C, cycles)
+        ``spec.counters.Cause`` of every cluster; ``NONE`` while no cluster has a job.
+    inputs : ndarray of uint8, shape (cycles,)
+        ``codesign.cycle_registers.Input``.
+    outputs : ndarray of bool, shape (cycles,)
+        The collector fetches a block.
+    """
+
+    causes: NDArray[np.uint8]
+    inputs: NDArray[np.uint8]
+    outputs: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +111,7 @@ def layer_cycles(
     activations : ndarray of int, shape (K, N), optional
         Zero-skipping is counted for these; without them no activation is taken to be 0.
     """
-    return _run(_program(layer, arch, tokens, activations), arch, np.zeros((arch.clusters, 0), np.uint8))
+    return _run(_program(layer, arch, tokens, activations), arch, _trace(arch, 0))
 
 
 def timeline(
@@ -95,20 +120,19 @@ def timeline(
     tokens: int,
     activations: NDArray[Any] | None = None,
     cycles: int | None = None,
-) -> NDArray[np.uint8]:
-    """Return what every cluster does in each of the first ``cycles`` cycles, or in all of them.
-
-    Returns
-    -------
-    ndarray of uint8, shape (C, cycles)
-        Indices into ``ACTIVITIES``; cycle 0 is the one of the layer's first word.
-    """
+) -> Timeline:
+    """Return what happens in each of the first ``cycles`` cycles, or in all of them."""
     program = _program(layer, arch, tokens, activations)
     if cycles is None:
-        cycles = _run(program, arch, np.zeros((arch.clusters, 0), np.uint8)).cycles
-    trace = np.zeros((arch.clusters, cycles), np.uint8)
+        cycles = _run(program, arch, _trace(arch, 0)).cycles
+    trace = _trace(arch, cycles)
     _run(program, arch, trace)
-    return trace
+    return Timeline(causes=trace[:-2], inputs=trace[-2], outputs=trace[-1] != 0)
+
+
+def _trace(arch: ArchConfig, cycles: int) -> NDArray[np.uint8]:
+    """Room for what ``run_layer`` traces."""
+    return np.zeros((arch.clusters + 2, cycles), np.uint8)
 
 
 def dense_cycles(layer: PackedLayer, arch: ArchConfig, tokens: int) -> CycleCount:
@@ -151,7 +175,7 @@ def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> Cycle
     clusters.ready_at = clusters.ready_next = clusters.free_at = clusters.free_next = -1
     control = np.zeros(1, CONTROL).view(np.recarray)
     control.commit_at = -1
-    run_layer(
+    cycles = run_layer(
         clusters,
         control[0],
         _timing(arch)[0],
@@ -169,11 +193,16 @@ def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> Cycle
         _LIMIT,
     )
     return CycleCount(
-        compute_cycles=int(control.compute_cycles[0]),
         load_cycles=program.words,
-        cycles=int(control.last_out[0]) + 1,
-        beats=int(clusters.beats.sum()),
+        cycles=cycles,
         skipped_beats=int(clusters.skipped.sum()),
+        **{
+            name: int(control[name][0])
+            for name in ("compute_cycles", *CYCLE_CAUSES)
+            if name != "starved_cycles"
+        },
+        starved_cycles=0,
+        **{name: int(clusters.causes[:, cause].sum()) for cause, name in CLUSTER_CAUSES.items()},
     )
 
 

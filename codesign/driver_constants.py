@@ -6,7 +6,8 @@ from typing import Final
 
 from spec.arch import ArchConfig
 from spec.bus import Bus
-from spec.packet import COUNTERS, HEADER, STUFF_BYTES, SYNC_BYTES, ErrorCode, Opcode
+from spec.counters import COUNTERS
+from spec.packet import HEADER, STUFF_BYTES, SYNC_BYTES, ErrorCode, Opcode
 from spec.registers import MAGIC, VERSION, WINDOW_BYTES, WINDOW_OFFSET, registers_of
 
 __all__ = ["Constant", "c_header", "driver_constants", "python_constants"]

@@ -1,6 +1,6 @@
-"""Pictures for a paper: masks with their direction, lengths of vectors, what every cluster does when."""
+"""Pictures for a paper: masks with their direction, lengths of vectors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -9,7 +9,6 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.cycles import ACTIVITIES
 from spec.direction import Direction
 from sw.baselines import fine_grained_mask
 from sw.prune import PrunedMatrix
@@ -18,16 +17,15 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
-from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["MaskPicture", "save_lengths", "save_mask", "save_timeline"]
+__all__ = ["STYLE", "MaskPicture", "save_lengths", "save_mask"]
 
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -39,13 +37,8 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 _INK: Final = "#1f3a5f"
 _ACCENT: Final = "#c8553d"
-_COLOURS: Final = ("#e8e8e8", "#1f3a5f", "#e9a23b", "#c8553d", "#8fb8de", "#7b6d8d")
-"""One for each of ``ACTIVITIES``."""
 _WINDOW: Final = 96
 """Rows and columns of a close-up."""
-_BINS: Final = 400
-_DETAIL: Final = (160, 400)
-"""Cycles shown one by one at the start and at the end, which takes in a block's drain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +84,7 @@ class MaskPicture:
 
 def save_mask(picture: MaskPicture, path: Path) -> None:
     """Draw where a matrix keeps weights: its density with profiles, and close-ups of both masks."""
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(8.6, 5.9), layout="constrained")
         grid = figure.add_gridspec(1, 2, width_ratios=(1.75, 1))
         _draw_density(figure.add_subfigure(grid[0]), picture)
@@ -206,7 +199,7 @@ def save_lengths(lengths: Mapping[str, Mapping[int, int]], path: Path) -> None:
         Vectors of every length, by name of the matrix.
     path : Path
     """
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         columns = min(len(lengths), 4)
         rows = -(-len(lengths) // columns)
         figure, grid = plt.subplots(
@@ -241,93 +234,3 @@ def _draw_lengths(axis: "Axes", name: str, counts: Mapping[int, int]) -> None:
     axis.set_title(f"{name}\n{total:,} vectors")
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.set_xticks(places[:: max(1, -(-len(places) // 8))])
-
-
-def save_timeline(activity: NDArray[np.uint8], title: str, path: Path) -> None:
-    """Draw what every cluster does: shares over the whole layer, and its first and last cycles one by one.
-
-    Parameters
-    ----------
-    activity : ndarray of uint8, shape (C, cycles)
-        Indices into ``ACTIVITIES``.
-    title : str
-    path : Path
-    """
-    clusters, cycles = activity.shape
-    with plt.rc_context(_STYLE):
-        figure = plt.figure(
-            figsize=(9.2, 1.9 + 0.5 * min(clusters, 8) + 0.25 * min(clusters, 16)), layout="constrained"
-        )
-        grid = figure.add_gridspec(2, 2, height_ratios=(2, 1))
-        _draw_shares(figure.add_subplot(grid[0, :]), activity)
-        head, tail = (min(detail, cycles) for detail in _DETAIL)
-        busy = np.flatnonzero((activity != 0).any(axis=0))
-        first = min(int(busy[0]) if len(busy) else 0, cycles - head)
-        last = max(min(int(busy[-1]) + 8 if len(busy) else cycles, cycles), tail)
-        first = max(0, first - 4)
-        _draw_cycles(figure, grid[1, 0], activity, first, first + head, "start, cycle by cycle")
-        _draw_cycles(figure, grid[1, 1], activity, last - tail, last, "end, cycle by cycle")
-        shares = np.bincount(activity.ravel(), minlength=len(ACTIVITIES)) / activity.size
-        figure.legend(
-            handles=[
-                Patch(color=colour, label=f"{name} {share:.1%}")
-                for name, colour, share in zip(ACTIVITIES, _COLOURS, shares, strict=True)
-            ],
-            loc="outside lower center",
-            ncols=len(ACTIVITIES),
-            handlelength=1.2,
-        )
-        figure.suptitle(title, fontsize=10)
-        figure.savefig(path)
-        plt.close(figure)
-
-
-def _draw_shares(axis: "Axes", activity: NDArray[np.uint8]) -> None:
-    """One band per cluster: shares of the activities in up to 400 equal spans of time."""
-    clusters, cycles = activity.shape
-    edges = np.unique(np.linspace(0, cycles, min(_BINS, cycles) + 1).astype(np.int64))
-    order = _stacking()
-    for cluster in range(clusters):
-        base = np.full(len(edges) - 1, cluster + 0.06)
-        for code in order:
-            counts = np.add.reduceat((activity[cluster] == code).astype(np.float64), edges[:-1])
-            height = 0.88 * counts / np.diff(edges)
-            axis.stairs(base + height, edges, baseline=base, fill=True, color=_COLOURS[code], linewidth=0)
-            base = base + height
-    _label_clusters(axis, clusters, 0.5)
-    axis.set(xlim=(0, cycles), ylim=(0, clusters), xlabel="clock cycle since the layer's first word")
-    axis.set_title("whole layer: share of each cluster's cycles")
-    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-
-
-def _draw_cycles(
-    figure: "Figure", place: Any, activity: NDArray[np.uint8], start: int, stop: int, title: str
-) -> None:
-    axis = figure.add_subplot(place)
-    axis.imshow(
-        activity[:, start:stop],
-        cmap=ListedColormap(list(_COLOURS)),
-        vmin=-0.5,
-        vmax=len(_COLOURS) - 0.5,
-        aspect="auto",
-        interpolation="nearest",
-        origin="lower",
-        extent=(start, stop, -0.5, len(activity) - 0.5),
-    )
-    axis.hlines(np.arange(1, len(activity)) - 0.5, start, stop, color="white", linewidth=1.5)
-    _label_clusters(axis, len(activity), 0.0)
-    axis.set(xlabel="clock cycle", title=title)
-    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-
-
-def _stacking() -> Sequence[int]:
-    """Beats at the bottom, idleness at the top."""
-    return [*range(1, len(ACTIVITIES)), 0]
-
-
-def _label_clusters(axis: "Axes", clusters: int, offset: float) -> None:
-    step = max(1, clusters // 8)
-    numbers = np.arange(0, clusters, step)
-    axis.set_yticks(numbers + offset, [str(number) for number in numbers])
-    axis.set_ylabel("cluster")

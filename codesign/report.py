@@ -1,7 +1,7 @@
 """The figures of `sim`, `estimate` and `demo`, all from counts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from spec.arch import ArchConfig
@@ -88,6 +88,8 @@ class LayerReport:
     name : str
     direction : Direction
     counts : Counts
+    counters : CycleCount
+        Of the accelerator.
     bit_exact : bool, optional
         Whether every output equals PyTorch's; None if none was computed.
     """
@@ -95,6 +97,7 @@ class LayerReport:
     name: str
     direction: Direction
     counts: Counts
+    counters: "CycleCount"
     bit_exact: bool | None
 
     @classmethod
@@ -122,15 +125,16 @@ class LayerReport:
             dense_compute_cycles=dense.compute_cycles,
             dense_cycles=dense.cycles,
         )
-        return cls(layer.name, layer.direction, counts, bit_exact)
+        return cls(layer.name, layer.direction, counts, measured, bit_exact)
 
 
 def build_report(arch: ArchConfig, layers: Sequence[LayerReport]) -> dict[str, Any]:
     """Return the JSON object of `sim`, `estimate` and `demo`.
 
-    ``total`` sums the counts; its ratios are ratios of sums. There is at least one layer.
+    ``total`` sums the counts; its ratios are ratios of sums. ``counters`` are those of
+    ``spec.counters.COUNTERS``. There is at least one layer.
     """
-    lines = []
+    lines: list[dict[str, Any]] = []
     for layer in layers:
         figures = layer.counts.figures(arch)
         shape = {name: figures.pop(name) for name in ("rows", "cols", "tokens")}
@@ -141,11 +145,13 @@ def build_report(arch: ArchConfig, layers: Sequence[LayerReport]) -> dict[str, A
                 "direction": layer.direction.label,
                 **figures,
                 "bit_exact": layer.bit_exact,
+                "counters": asdict(layer.counters),
             }
         )
     total = layers[0].counts
     for layer in layers[1:]:
         total = total + layer.counts
+    counters = {name: sum(line["counters"][name] for line in lines) for name in lines[0]["counters"]}
     known = [layer.bit_exact for layer in layers if layer.bit_exact is not None]
     bit_exact = all(known) if len(known) == len(layers) else None
     return {
@@ -153,7 +159,7 @@ def build_report(arch: ArchConfig, layers: Sequence[LayerReport]) -> dict[str, A
         "pes": arch.pes,
         "bit_exact": bit_exact,
         "layers": lines,
-        "total": {**total.figures(arch), "bit_exact": bit_exact},
+        "total": {**total.figures(arch), "bit_exact": bit_exact, "counters": counters},
     }
 
 

@@ -1,12 +1,31 @@
 """Tables for people, from the same objects that `--json` prints."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.table import Table
 
-__all__ = ["facts_table", "pruned_table", "report_table", "storage_table"]
+from spec.counters import CYCLE_CAUSES
+
+__all__ = ["causes_table", "facts_table", "pruned_table", "report_table", "storage_table"]
+
+
+_SHOWN_LAYERS: Final = 6
+"""Most layers that get a column of their own."""
+_CAUSES: Final = {
+    "beats": "multiplies",
+    "steal_cycles": "gives way to the drain",
+    "drain_wait_cycles": "waits for a psum bank to be drained",
+    "output_wait_cycles": "the same, for want of output buffer",
+    "skip_wait_cycles": "no vector: dropped, only zeros",
+    "vector_wait_cycles": "no vector: start, escape, empty block",
+    "imbalance_cycles": "job done, others still at work",
+    "loading_cycles": "no job: packets arrive",
+    "draining_cycles": "no job: outputs leave",
+    "starved_cycles": "no job: the host sends nothing",
+}
+"""The causes of ``spec.counters`` in few words; the last three are counted once for all clusters."""
 
 
 def report_table(report: Mapping[str, Any]) -> Table:
@@ -37,6 +56,27 @@ def report_table(report: Mapping[str, Any]) -> Table:
         table.add_column(title, show(total) if footer is None else footer, justify="right", overflow="fold")
     for line in report["layers"]:
         table.add_row(line["name"], *(show(line) for _, _, show in columns))
+    return table
+
+
+def causes_table(report: Mapping[str, Any]) -> Table:
+    """Return where the cycles of all clusters go: every cycle of each under one cause."""
+    total, clusters = report["total"]["counters"], report["arch"]["clusters"]
+    lines = [line["counters"] for line in report["layers"]]
+    several = lines if 1 < len(lines) <= _SHOWN_LAYERS else []
+    unit = "clusters x" if clusters > 1 else "cluster,"
+    title = f"where the cycles go: {clusters} {unit} {total['cycles']:,} cycles"
+    table = _table(title, "counter", show_footer=True)
+    table.columns[0].footer = "total"
+    table.add_column("cycles", f"{clusters * total['cycles']:,}", justify="right")
+    table.add_column("share", "100.0 %", justify="right")
+    for line in report["layers"][: len(several)]:
+        table.add_column(line["name"].replace(".", ".\n"), justify="right")
+    table.add_column("cause")
+    for name, cause in _CAUSES.items():
+        times = clusters if name in CYCLE_CAUSES else 1
+        shares = (_share(times * one[name], clusters * one["cycles"]) for one in (total, *several))
+        table.add_row(name, f"{times * total[name]:,}", *shares, cause)
     return table
 
 
@@ -118,6 +158,10 @@ def _plain(value: Any) -> str:
 
 def _number(value: float | None, places: int) -> str:
     return "-" if value is None else f"{value:.{places}f}"
+
+
+def _share(count: int, base: int) -> str:
+    return f"{100 * count / base:.1f} %" if base else "-"
 
 
 def _yes(value: bool | None) -> str:

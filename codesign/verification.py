@@ -12,8 +12,8 @@ from codesign.cycles import CycleCount
 from sim.simulator import Simulator, SimulatorError
 from sim.stream_run import StreamResult, run_stream
 from spec.arch import ArchConfig
+from spec.counters import COUNTERS
 from spec.errors import FormatError
-from spec.packet import COUNTERS
 from sw.job import job_stream, read_outputs, tile_count
 from sw.unpack import PackedLayer
 

@@ -47,6 +47,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=12)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--activation", default="gelu_pytorch_tanh", help="Of the feed-forward layers.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
@@ -63,7 +64,7 @@ def main() -> int:
             n_embd=arguments.width,
             n_layer=arguments.layers,
             n_head=arguments.heads,
-            activation_function="gelu_pytorch_tanh",
+            activation_function=arguments.activation,
             resid_pdrop=arguments.dropout,
             embd_pdrop=arguments.dropout,
             attn_pdrop=arguments.dropout,

@@ -19,6 +19,7 @@ from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from hw.status import Status
 from spec.arch import ArchConfig
+from spec.packet import Opcode
 
 __all__ = ["Accelerator"]
 
@@ -88,16 +89,13 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             scheduler.collected.eq(adder.job_end),
             loader.idle.eq(settled & ~status.pending),
-            counters.begin.eq(loader.begin),
-            counters.end.eq(loader.end),
-            counters.active.eq(scheduler.active),
-            counters.words.eq(reader.words),
-            counters.psums_out.eq(egress.psums_out),
             status.tag.eq(loader.tag),
             status.done.eq(loader.end),
-            status.settled.eq(settled),
-            status.counters.eq(counters.values),
+            status.settled.eq(counters.complete),
+            status.counter.eq(counters.value),
+            counters.number.eq(status.number),
         ]
+        self._count(m, reader, loader, scheduler, counters, settled)
         return m
 
     def _connect_input(self, m: Module, reader: PacketReader, loader: Loader, scheduler: Scheduler) -> None:
@@ -110,6 +108,7 @@ class Accelerator(wiring.Component):
             loader.commit.eq(reader.commit),
             reader.problem.eq(loader.problem),
             reader.waiting.eq(loader.waiting),
+            reader.open.eq(loader.open),
             loader.activations_free.eq(scheduler.activations_free),
             loader.weights_free.eq(scheduler.weights_free),
             scheduler.issue.eq(loader.job_valid),
@@ -130,6 +129,30 @@ class Accelerator(wiring.Component):
             egress.kind.eq(adder.kind),
             egress.word.eq(adder.word),
             egress.emit.eq(adder.emit),
+        ]
+
+    def _count(
+        self,
+        m: Module,
+        reader: PacketReader,
+        loader: Loader,
+        scheduler: Scheduler,
+        counters: Counters,
+        settled: Signal,
+    ) -> None:
+        """Counters of what input and jobs do."""
+        ends = delay(m, reader.header.opcode == Opcode.END, 1, "ends", reset_less=False)
+        # The deframer may keep a word for a cycle to look at the next one; that is not the host's doing.
+        offered = delay(m, self.i.valid, Deframer.LATENCY, "offered", reset_less=False)
+        m.d.comb += [
+            counters.begin.eq(loader.begin),
+            counters.end.eq(loader.end),
+            counters.over.eq(settled & ends),
+            counters.active.eq(scheduler.active),
+            counters.busy.eq(scheduler.busy),
+            counters.words.eq(reader.words),
+            counters.held.eq(reader.held),
+            counters.starved.eq(reader.starved & ~offered),
         ]
 
     def _chain(
@@ -157,7 +180,7 @@ class Accelerator(wiring.Component):
                 scheduler.done[n].eq(cluster.job_done),
                 collector.ready[n].eq(cluster.ready),
                 collector.ready_job[n].eq(cluster.ready_job),
-                counters.beats[n].eq(cluster.beat),
+                counters.activity[n].eq(cluster.activity),
                 counters.skipped[n].eq(cluster.skipped),
             ]
             load, request, answer = cluster.load_next, cluster.request_next, cluster.data_next

@@ -3,12 +3,13 @@
 from typing import Any, Final
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.pipeline import delay, delay_fields
 from hw.shapes import beat_shape, bundle, closed_shape, vector_shape
 from spec.arch import ArchConfig
+from spec.counters import Cause
 
 __all__ = ["BeatIssuer"]
 
@@ -35,6 +36,8 @@ class BeatIssuer(wiring.Component):
         Read a psum row instead of multiplying.
     release : In(1)
         With the last steal of ``steal_bank``: the bank is free again.
+    held, dropping : In(1)
+        The drain waits for room; a dropped vector would have come to ``i`` in this cycle.
     beat : Out(beat_shape(arch))
         Registered, as are the other outputs except ``i.ready``.
     closed : Out(stream.Signature(closed_shape(arch)))
@@ -42,6 +45,8 @@ class BeatIssuer(wiring.Component):
         answers. The receiver has room for both banks; ``ready`` is not looked at.
     job_done : Out(1)
         Pulse: the job needs its activations and weights no more, once beats on their way are read.
+    activity : Out(Cause)
+        What the cycle before went to; ``NONE`` without a vector.
     """
 
     STEAL_LATENCY = 4
@@ -53,9 +58,12 @@ class BeatIssuer(wiring.Component):
     steal_row: Signal
     steal_bank: Signal
     release: Signal
+    held: Signal
+    dropping: Signal
     beat: data.View
     closed: stream.Interface
     job_done: Signal
+    activity: enum.EnumView
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -67,9 +75,12 @@ class BeatIssuer(wiring.Component):
                 "steal_row": In(beat_shape(arch)["row"].shape),
                 "steal_bank": In(1),
                 "release": In(1),
+                "held": In(1),
+                "dropping": In(1),
                 "beat": Out(beat_shape(arch)),
                 "closed": Out(stream.Signature(closed_shape(arch))),
                 "job_done": Out(1),
+                "activity": Out(Cause),
             }
         )
 
@@ -137,12 +148,21 @@ class BeatIssuer(wiring.Component):
             m.d.sync += [current.live.eq(rest), single.eq(_without_lowest(rest) == 0)]
         with m.If(open_slot & ~self.steal):
             m.d.sync += active.eq(take)
+        self._tell(m, active, some, ~free)
         busy = self._busy(m, bank, finishing & current.end)
         # Of the vector that comes with ``take``, and of the one that stays or the gap that is left.
         after_it = (others == 0) & ~(arriving.end & busy.bit_select(~next_bank, 1))
         ends = open_slot | (moving & (_without_lowest(rest) == 0))
         m.d.sync += free.eq(Mux(take, after_it, ends & ~(opens & busy.bit_select(next_bank, 1))))
         return take
+
+    def _tell(self, m: Module, active: Signal, some: Signal, blocked: Value) -> None:
+        """Say what the cycle goes to; without a vector that was settled when none was taken."""
+        missing = Signal(Cause)
+        stuck = Mux(blocked, Mux(self.held, Cause.OUTPUT, Cause.DRAIN), Cause.STEAL)
+        m.d.sync += missing.eq(Mux(self.i.valid, stuck, Mux(self.dropping, Cause.SKIP, Cause.NONE)))
+        beating = Mux(self.steal, Cause.STEAL, Mux(some, Cause.BEAT, Cause.NONE))
+        m.d.sync += self.activity.eq(Mux(active, beating, missing))
 
     def _busy(self, m: Module, bank: Signal, closing: Value) -> Signal:
         """Return which psum banks hold a block that is not drained, as it is from the next cycle on."""

@@ -5,6 +5,7 @@ from typing import Final
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.data import View
+from amaranth.lib.enum import EnumView
 from amaranth.lib.wiring import In, Out
 
 from hw.beat_issuer import BeatIssuer
@@ -29,6 +30,7 @@ from hw.shapes import (
 )
 from hw.zero_skip import ZeroSkip
 from spec.arch import ArchConfig
+from spec.counters import Cause
 from spec.planes import Plane
 
 __all__ = ["Cluster"]
@@ -60,8 +62,10 @@ class Cluster(wiring.Component):
         Pulse: a job needs its activations and weights no more.
     ready, ready_job : Out
         Pulse: a block can be fetched; number of its job.
-    beat, skipped : Out
-        Beats multiplied and beats spared in this cycle, for the counters.
+    activity : Out(Cause)
+        What the cycle before went to.
+    skipped : Out
+        Beats spared in this cycle.
     """
 
     MODULE = "mixvec_cluster"
@@ -81,7 +85,7 @@ class Cluster(wiring.Component):
     job_done: Signal
     ready: Signal
     ready_job: Signal
-    beat: Signal
+    activity: EnumView
     skipped: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
@@ -103,7 +107,7 @@ class Cluster(wiring.Component):
             "job_done": Out(1),
             "ready": Out(1),
             "ready_job": Out(JOB_WIDTH),
-            "beat": Out(1),
+            "activity": Out(Cause),
             "skipped": Out(range(arch.groups + 1)),
         }
 
@@ -140,7 +144,9 @@ class Cluster(wiring.Component):
             issuer.steal_bank.eq(drain.steal_bank),
             issuer.release.eq(drain.release),
             self.job_done.eq(issuer.job_done),
-            self.beat.eq(issuer.beat.valid),
+            issuer.held.eq(drain.held),
+            issuer.dropping.eq(zero_skip.dropping),
+            self.activity.eq(issuer.activity),
             self.skipped.eq(zero_skip.skipped),
         ]
         weights = self._values(m, mine, issuer.beat)

@@ -31,6 +31,8 @@ class Drain(wiring.Component):
         The output buffer has a free half.
     steal, steal_row, steal_bank, release : Out
         To the beat issuer.
+    held : Out(1)
+        A block waits for room.
     valid : Out(1)
         T cycles from each steal on; to be delayed to where the psums have left the columns.
     """
@@ -41,6 +43,7 @@ class Drain(wiring.Component):
     steal_row: Signal
     steal_bank: Signal
     release: Signal
+    held: Signal
     valid: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
@@ -53,6 +56,7 @@ class Drain(wiring.Component):
                 "steal_row": Out(beat_shape(arch)["row"].shape),
                 "steal_bank": Out(1),
                 "release": Out(1),
+                "held": Out(1),
                 "valid": Out(1),
             }
         )
@@ -72,7 +76,7 @@ class Drain(wiring.Component):
         m.d.sync += [self.steal.eq(0), self.release.eq(0), self.valid.eq(0)]
         with m.FSM():
             with m.State("idle"):
-                m.d.comb += self.i.ready.eq(self.room)
+                m.d.comb += [self.i.ready.eq(self.room), self.held.eq(self.i.valid & ~self.room)]
                 with m.If(self.i.valid & self.room):
                     m.d.sync += [row.eq(0), self.steal_bank.eq(next_bank), next_bank.eq(~next_bank)]
                     m.next = "rows"

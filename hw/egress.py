@@ -3,7 +3,7 @@
 from typing import Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.checksum import Checksum
@@ -36,8 +36,6 @@ class Egress(wiring.Component):
         From the split adder. The sender has a credit for every item, so the queue never overflows.
     credit : Out(2)
         Items got rid of in the cycle before: left the queue, or were not for it.
-    psums_out : Out(1)
-        The last word of a block has been accepted.
     o : Out(stream.Signature(stream_width))
     """
 
@@ -48,7 +46,6 @@ class Egress(wiring.Component):
     word: Signal
     emit: Signal
     credit: Signal
-    psums_out: Signal
     o: stream.Interface
 
     def __init__(self, arch: ArchConfig, depth: int) -> None:
@@ -60,7 +57,6 @@ class Egress(wiring.Component):
                 "word": In(arch.stream_width),
                 "emit": In(1),
                 "credit": Out(2),
-                "psums_out": Out(1),
                 "o": Out(stream.Signature(arch.stream_width)),
             }
         )
@@ -68,8 +64,7 @@ class Egress(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.arch.stream_width
-        entry = data.StructLayout({"word": width, "closes_block": 1})
-        m.submodules.queue = queue = Queue(entry, self.depth)
+        m.submodules.queue = queue = Queue(width, self.depth)
         m.submodules.checksum = crc = Checksum(width)
         present, sent, dropped = Signal(), Signal(), Signal()
         trailer = Signal()
@@ -81,22 +76,18 @@ class Egress(wiring.Component):
             crc.data.eq(self.word),
             # The trailer of a packet comes at the earliest one cycle after its last word.
             queue.i.valid.eq(delay(m, present, Checksum.LATENCY - 1, "present", reset_less=False)),
-            queue.i.payload.word.eq(
+            queue.i.payload.eq(
                 Mux(
                     delay(m, trailer, Checksum.LATENCY - 1, "trailer"),
                     crc.crc,
                     delay(m, self.word, Checksum.LATENCY - 1, "word"),
                 )
             ),
-            queue.i.payload.closes_block.eq(
-                delay(m, self.kind == ItemKind.BLOCK_TRAILER, Checksum.LATENCY - 1, "closes_block")
-            ),
             self.o.valid.eq(queue.o.valid),
-            self.o.payload.eq(queue.o.payload.word),
+            self.o.payload.eq(queue.o.payload),
             queue.o.ready.eq(self.o.ready),
             sent.eq(self.o.valid & self.o.ready),
             dropped.eq((self.kind != ItemKind.IDLE) & ~self.emit),
-            self.psums_out.eq(sent & queue.o.payload.closes_block),
         ]
         # Registered: nothing else depends on the outside's ready in the same cycle.
         m.d.sync += self.credit.eq(sent + dropped)

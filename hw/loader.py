@@ -43,6 +43,8 @@ class Loader(wiring.Component):
         is more than two cycles after the last word.
     horizontal, tag : Out
         Of the layer under way.
+    open : Out(1)
+        A layer has begun and not ended.
     begin, end : Out(1)
         Pulses with ``commit``: a layer starts; its DONE is due.
     job_valid, job : Out
@@ -63,6 +65,7 @@ class Loader(wiring.Component):
     load: data.View
     horizontal: Signal
     tag: Signal
+    open: Signal
     begin: Signal
     end: Signal
     job_valid: Signal
@@ -86,6 +89,7 @@ class Loader(wiring.Component):
                 "load": Out(load_shape(arch)),
                 "horizontal": Out(1),
                 "tag": Out(8),
+                "open": Out(1),
                 "begin": Out(1),
                 "end": Out(1),
                 "job_valid": Out(1),
@@ -115,6 +119,7 @@ class Loader(wiring.Component):
             named = delay(m, self.header.opcode == opcode, 1, f"is_{opcode.name.lower()}")
             m.d.comb += signal.eq(self.commit & named)
         m.d.comb += [
+            self.open.eq(begun),
             self.begin.eq(commits[Opcode.BEGIN]),
             self.end.eq(commits[Opcode.END]),
             self.next_pass.eq(commits[Opcode.PASS]),

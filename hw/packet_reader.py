@@ -29,8 +29,8 @@ def error_shape() -> data.StructLayout:
 class PacketReader(wiring.Component):
     """Follow packets from header to CRC; hand out payload words and, for a good packet, ``commit``.
 
-    After an error everything up to the next BEGIN is dropped. One word per cycle, but a packet costs
-    ``OVERHEAD`` cycles in which no word is taken: judge, check, three to verify, commit.
+    After an error everything up to the next BEGIN is dropped; a missing END is only told. One word per cycle,
+    but a packet costs ``OVERHEAD`` cycles in which no word is taken: judge, check, three to verify, commit.
 
     Parameters
     ----------
@@ -48,14 +48,18 @@ class PacketReader(wiring.Component):
         ``ErrorCode`` that forbids the packet, or 0.
     waiting : In(1)
         The packet may pass, but not yet.
+    open : In(1)
+        A layer has begun and not ended.
     word, word_valid : Out
         A payload word.
     commit : Out(1)
         Pulse: the packet is complete and undamaged.
     error : Out(stream.Signature(error_shape()))
-        At most one between two BEGINs.
+        At most one between two BEGINs, and one for a missing END.
     words : Out(2)
         Stream words consumed in this cycle; a SYNC counts with the word behind it.
+    held, starved : Out(1)
+        A packet is ``waiting``; a word would be taken, but there is none.
     """
 
     OVERHEAD = 6
@@ -65,11 +69,14 @@ class PacketReader(wiring.Component):
     opened: Signal
     problem: Signal
     waiting: Signal
+    open: Signal
     word: Signal
     word_valid: Signal
     commit: Signal
     error: stream.Interface
     words: Signal
+    held: Signal
+    starved: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -80,18 +87,21 @@ class PacketReader(wiring.Component):
                 "opened": Out(1),
                 "problem": In(8),
                 "waiting": In(1),
+                "open": In(1),
                 "word": Out(arch.stream_width),
                 "word_valid": Out(1),
                 "commit": Out(1),
                 "error": Out(stream.Signature(error_shape())),
                 "words": Out(2),
+                "held": Out(1),
+                "starved": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._faults = {cause: Signal(name=f"finds_{cause.name.lower()}") for cause in _OWN}
-        self._refused = Signal(name="refused")
+        self._refused, self._unended = Signal(name="refused"), Signal(name="unended")
         # What a state means for others, in a register of its own: a code of states takes a gate to read.
         self._flags = {name: Signal(name=f"is_{name}", init=name == "ready") for name in _FLAGS}
         word, starts = self.i.payload, Signal()
@@ -100,6 +110,7 @@ class PacketReader(wiring.Component):
             self.i.ready.eq(self._flags["ready"]),
             starts.eq(self.i.valid & self.i.ready & word.first),
             self.words.eq(Mux(self.i.valid & self.i.ready, word.words, 0)),
+            self.starved.eq(self.i.ready & ~self.i.valid),
             self.word.eq(word.data),
             self.word_valid.eq(self._flags["payload"] & self.i.valid & ~word.first),
             self.commit.eq(committing & matches),
@@ -197,9 +208,12 @@ class PacketReader(wiring.Component):
                 m.d.comb += self._refused.eq(1)
                 self._enter(m, "header")
             with m.Elif(~self.waiting):
+                m.d.comb += self._unended.eq(begins & self.open & ~faulted)
                 self._enter(m, "payload")
                 with m.If(left == 0):
                     self._enter(m, "trailer")
+            with m.Else():
+                m.d.comb += self.held.eq(1)
 
     def _report(self, m: Module) -> Signal:
         """Report the first error of a job a cycle after it is found; return whether there was one.
@@ -208,13 +222,16 @@ class PacketReader(wiring.Component):
         """
         faulted, found = Signal(), Signal()
         refused = delay(m, self._refused, 1, "refused", reset_less=False)
+        unended = delay(m, self._unended, 1, "unended", reset_less=False)
         causes = {
             code: delay(m, fault, 1, code.name.lower(), reset_less=False)
             for code, fault in self._faults.items()
         }
         opcode = delay(m, self.header.opcode, 1, "opcode")
         m.d.comb += found.eq((refused | Cat(causes.values()).any()) & ~faulted)
-        m.d.sync += self.error.valid.eq(found | (self.error.valid & ~self.error.ready))
+        m.d.sync += self.error.valid.eq(found | unended | (self.error.valid & ~self.error.ready))
+        with m.If(unended):
+            m.d.sync += [self.error.payload.opcode.eq(opcode), self.error.payload.code.eq(ErrorCode.NO_END)]
         with m.If(found):
             m.d.sync += faulted.eq(1)
             # Words that belong to no packet have no opcode.

@@ -37,6 +37,8 @@ class Scheduler(wiring.Component):
         Registered.
     active : Out(1)
         Some job is under way.
+    busy : Out(clusters)
+        The cluster has a job that is not done.
     """
 
     MAX_JOBS = 3
@@ -50,6 +52,7 @@ class Scheduler(wiring.Component):
     weights_free: Signal
     idle: Signal
     active: Signal
+    busy: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -63,6 +66,7 @@ class Scheduler(wiring.Component):
                 "weights_free": Out(1),
                 "idle": Out(1),
                 "active": Out(1),
+                "busy": Out(arch.clusters),
             }
         )
 
@@ -86,4 +90,5 @@ class Scheduler(wiring.Component):
             self.idle.eq(Cat(count == 0 for count in waiting).all() & (uncollected == 0)),
         ]
         m.d.comb += self.active.eq(uncollected != 0)
+        m.d.comb += self.busy.eq(Cat(count != 0 for count in waiting))
         return m

@@ -7,10 +7,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.packet_reader import error_shape
-from hw.pipeline import delay
 from hw.shapes import ItemKind, bundle, header_shape
 from spec.arch import ArchConfig
-from spec.packet import COUNTERS, Opcode
+from spec.counters import COUNTERS
+from spec.packet import Opcode
 
 __all__ = ["Status", "status_shape"]
 
@@ -37,9 +37,11 @@ class Status(wiring.Component):
     done : In(1)
         Pulse: DONE is due.
     settled : In(1)
-        Every psum has left; only then are the counters final.
-    counters : In(ArrayLayout)
-        One number per name in ``spec.packet.COUNTERS``.
+        Every psum has left, and the counters are final.
+    number : Out
+        Place in ``spec.counters.COUNTERS`` of the counter that is asked for.
+    counter : In(counter_width)
+        The counter asked for in the cycle before.
     pending : Out(1)
         An answer is due or on its way out; the counters must stay as they are.
     o : Out(stream.Signature(status_shape(arch)))
@@ -49,7 +51,8 @@ class Status(wiring.Component):
     error: stream.Interface
     done: Signal
     settled: Signal
-    counters: data.View
+    number: Signal
+    counter: Signal
     pending: Signal
     o: stream.Interface
 
@@ -62,7 +65,8 @@ class Status(wiring.Component):
                 "error": In(stream.Signature(error_shape())),
                 "done": In(1),
                 "settled": In(1),
-                "counters": In(data.ArrayLayout(counter_width, len(COUNTERS))),
+                "number": Out(range(len(COUNTERS))),
+                "counter": In(counter_width),
                 "pending": Out(1),
                 "o": Out(stream.Signature(status_shape(arch))),
             }
@@ -70,7 +74,7 @@ class Status(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        due, number = Signal(), Signal(range(len(COUNTERS)))
+        due = Signal()
         error, done = bundle(header_shape(), "error"), bundle(header_shape(), "done")
         m.d.comb += [
             error.opcode.eq(Opcode.ERROR),
@@ -82,7 +86,6 @@ class Status(wiring.Component):
             done.tag.eq(self.tag),
         ]
         out, word, brief = self.o.payload, Signal(self.arch.stream_width, reset_less=True), Signal()
-        chosen = delay(m, self.counters[number], 1, "chosen")
         m.d.comb += out.data.eq(word)
         with m.If(self.done):
             m.d.sync += due.eq(1)
@@ -90,7 +93,7 @@ class Status(wiring.Component):
             with m.State("idle"):
                 m.d.comb += self.error.ready.eq(1)
                 m.d.sync += [word.eq(Mux(self.error.valid, error, done)), brief.eq(self.error.valid)]
-                m.d.sync += number.eq(0)
+                m.d.sync += self.number.eq(0)
                 with m.If(self.error.valid):
                     m.next = "header"
                 with m.Elif(due & self.settled):
@@ -102,18 +105,17 @@ class Status(wiring.Component):
                     m.next = "choose"
                     with m.If(brief):
                         m.next = "trailer"
-            # Two registers between the counters, which lie anywhere, and the way out.
             with m.State("choose"):
                 m.next = "load"
             with m.State("load"):
-                m.d.sync += word.eq(chosen)
+                m.d.sync += word.eq(self.counter)
                 m.next = "counter"
             with m.State("counter"):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
                 with m.If(self.o.ready):
-                    m.d.sync += number.eq(number + 1)
+                    m.d.sync += self.number.eq(self.number + 1)
                     m.next = "choose"
-                    with m.If(number == len(COUNTERS) - 1):
+                    with m.If(self.number == len(COUNTERS) - 1):
                         m.next = "trailer"
             with m.State("trailer"):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_TRAILER)]

@@ -42,6 +42,8 @@ class ZeroSkip(wiring.Component):
         ``o.payload.live`` are the groups worth a beat.
     skipped : Out
         Beats saved in this cycle.
+    dropping : Out(1)
+        A vector that was dropped would come to ``o`` in this cycle, were the queue empty.
     """
 
     LATENCY = BlockMemory.LATENCY + 2 + Queue.LATENCY
@@ -52,6 +54,7 @@ class ZeroSkip(wiring.Component):
     i: stream.Interface
     o: stream.Interface
     skipped: Signal
+    dropping: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -62,6 +65,7 @@ class ZeroSkip(wiring.Component):
                 "i": In(stream.Signature(vector_shape(arch))),
                 "o": Out(stream.Signature(vector_shape(arch))),
                 "skipped": Out(range(arch.groups + 1)),
+                "dropping": Out(1),
             }
         )
 
@@ -85,7 +89,9 @@ class ZeroSkip(wiring.Component):
         m.d.comb += [queue.i.payload.eq(checked), queue.i.valid.eq(valid & keep)]
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         self._count(m, checked, valid)
-        self._credit(m, dropped=valid & ~keep)
+        dropped = valid & ~keep
+        self._credit(m, dropped)
+        m.d.comb += self.dropping.eq(delay(m, dropped, Queue.LATENCY, "dropped", reset_less=False))
         return m
 
     def _look_up(self, m: Module, occupancy: BlockMemory) -> tuple[data.View, Value]:

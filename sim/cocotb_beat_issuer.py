@@ -10,6 +10,7 @@ from hw.beat_issuer import BeatIssuer
 from sim.ports import Ports
 from sim.streams import StreamSource, start
 from sim.subject import subject_arch
+from spec.counters import Cause
 from spec.direction import Direction
 
 ARCH: Final = subject_arch()
@@ -90,12 +91,20 @@ class Bench:
         self.started: dict[int, set[tuple[int, int]]] = {0: set(), 1: set()}
         self.stolen: deque[dict[str, int]] = deque([{}] * BeatIssuer.STEAL_LATENCY)
         self.early: deque[dict[str, Any]] = deque()
+        self.told = deque([Cause.NONE] * (BeatIssuer.STEAL_LATENCY - 1))
+        self.robbed = 0
         self.time = 0
 
     async def cycle(self, **steal: int) -> None:
         """One cycle with or without a steal; the beat seen belongs to a cycle ``STEAL_LATENCY`` before."""
         out = await self.ports.cycle(**steal)
         beat, stolen = out["beat"], self.stolen.popleft()
+        # What the beat's own cycle went to was told earlier.
+        self.told.append(Cause(out["activity"]))
+        told = self.told.popleft()
+        assert beat["valid"] == (told is Cause.BEAT)
+        if told is Cause.STEAL:
+            self.robbed += 1
         assert beat["steal"] == bool(stolen)
         if stolen:
             assert not beat["valid"]
@@ -117,6 +126,15 @@ class Bench:
         self.closed += out["closed__valid"]
         self.stolen.append(steal)
         self.time += 1
+
+    async def cause(self, **inputs: int) -> Cause:
+        """What cycles without a beat go to, if ``inputs`` stay."""
+        self.ports.hold(**inputs)
+        for _ in range(6):
+            await self.cycle()
+        told = self.told[-1]
+        self.ports.hold(**dict.fromkeys(inputs, 0))
+        return told
 
     def untouched(self, beat: dict[str, Any]) -> int:
         started = self.started[beat["psum_bank"]]
@@ -214,6 +232,9 @@ async def a_third_block_waits_for_its_bank(dut: Any) -> None:
     for done in (2, 3, 4):
         for _ in range(200):
             await bench.cycle()
+        assert await bench.cause() is (Cause.DRAIN if done < 4 else Cause.NONE)
+        assert await bench.cause(held=1) is (Cause.OUTPUT if done < 4 else Cause.NONE)
+        assert await bench.cause(dropping=1) is (Cause.DRAIN if done < 4 else Cause.SKIP)
         assert bench.closed == done
         assert {number for number, _ in bench.expected} == set(range(done, len(blocks)))
         await bench.drain(rng, 0.0)

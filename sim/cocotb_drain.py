@@ -53,7 +53,9 @@ async def a_block_starts_only_when_there_is_room(dut: Any, stall_i: float, stall
     rng = random.Random(f"room-{stall_i}-{stall_o}")
     ports = Ports(dut, Drain(ARCH))
     await start(dut)
-    seen, starts, valid, room = [], [], 0, 0
+    seen: list[dict[str, Any]] = []
+    starts: list[int] = []
+    valid = room = 0
     for n in range(1500):
         if not valid:
             valid = int(rng.random() >= stall_i / 2)
@@ -61,6 +63,9 @@ async def a_block_starts_only_when_there_is_room(dut: Any, stall_i: float, stall
         out = await ports.cycle(i__valid=valid, room=room)
         if out["i__ready"]:
             assert room
+        # Between blocks a waiting one starts, or is held for want of room.
+        idle = not starts or n - starts[-1] >= ARCH.drain_cycles
+        assert out["held"] == (idle and valid and not room)
         if valid and out["i__ready"]:
             starts.append(n)
             valid = 0

@@ -211,7 +211,7 @@ FAULTS: Final[dict[str, tuple[list[Sent], list[int], ErrorCode, int]]] = {
 async def a_fault_is_reported_once_and_ends_with_the_next_begin(dut: Any, fault: str, stall: float) -> None:
     """What follows is dropped, good packets and further faults alike; after BEGIN all is well again."""
     before, words, code, opcode = FAULTS[fault]
-    assert {known for _, _, known, _ in FAULTS.values()} == set(ErrorCode)
+    assert {known for _, _, known, _ in FAULTS.values()} == set(ErrorCode) - {ErrorCode.NO_END}
     bench = Bench(dut, stall_i=stall, stall_o=stall, name=fault)
     await start(dut)
     await bench.send(*(sent.stream for sent in before))
@@ -231,6 +231,25 @@ async def a_fault_is_reported_once_and_ends_with_the_next_begin(dut: Any, fault:
     assert bench.pulses == ["begin", "next_pass"]
     assert [load["data"] for load in bench.loads[1:]] == list(BLOCKS.payload)
     assert (await bench.cycle())["tag"] == 9
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(stall=[0.0, 0.5])
+async def a_missing_end_is_told_and_nothing_is_dropped(dut: Any, stall: float) -> None:
+    """Of the layer before; an ended layer, and one that an error ended, miss nothing."""
+    bench = Bench(dut, stall_i=stall, stall_o=stall, name="unended")
+    await start(dut)
+    await bench.send(begin().stream, PASS.stream, BLOCKS.stream)
+    assert await bench.errors() == []
+    bench.forget()
+
+    await bench.send(begin(tag=7).stream, PASS.stream, BLOCKS.stream)
+
+    assert await bench.errors() == [(ErrorCode.NO_END, Opcode.BEGIN)]
+    assert bench.pulses == ["begin", "next_pass"]
+    assert [load["data"] for load in bench.loads[1:]] == list(BLOCKS.payload)
+    await bench.send(packet(Opcode.END).stream, begin().stream, packet(0x08).stream, begin().stream)
+    assert await bench.errors() == [(ErrorCode.BAD_OPCODE, 0x08)]
 
 
 # Name: flag waited for, packets before, packet held, its pulse.

@@ -35,6 +35,7 @@ class Model:
             "weights_free": int(all(job["pass"] == self.now for jobs in waiting for job in jobs)),
             "idle": int(uncollected == 0),
             "active": int(uncollected > 0),
+            "busy": sum(1 << n for n, jobs in enumerate(waiting) if jobs),
         }
 
 
@@ -62,7 +63,8 @@ async def flags_follow_the_jobs(dut: Any, slow: float) -> None:
         out = await ports.cycle(**inputs)
         for name in ("activations_free", "weights_free", "idle"):
             assert out[name] == history[-LATENCY][name], name
-        assert out["active"] == history[-1]["active"]
+        for name in ("active", "busy"):
+            assert out[name] == history[-1][name], name
         history.append(model.flags())
     assert issued > 50
 

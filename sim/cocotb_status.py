@@ -4,13 +4,15 @@ import random
 from typing import Any, Final
 
 import cocotb
+from cocotb.triggers import RisingEdge
 
 from hw.shapes import ItemKind
 from hw.status import Status
 from sim.ports import Ports
 from sim.streams import StreamSink, StreamSource, start
 from sim.subject import subject_arch
-from spec.packet import COUNTERS, ErrorCode, Header, Opcode
+from spec.counters import COUNTERS
+from spec.packet import ErrorCode, Header, Opcode
 
 ARCH: Final = subject_arch()
 COUNTER_WIDTH: Final = 48
@@ -39,9 +41,18 @@ class Bench:
         self.source = StreamSource(dut, "error", stall=stall_i, rng=rng)
         self.sink = StreamSink(dut, "o", stall=stall_o, rng=rng)
         self.ports.hold(tag=TAG)
+        self.counters = [0 for _ in COUNTERS]
+        cocotb.start_soon(self.answer(dut))
 
     def fail(self, code: int, opcode: int) -> None:
         self.source.send([self.ports.encode("error__payload", {"code": code, "opcode": opcode})])
+
+    async def answer(self, dut: Any) -> None:
+        """Give out the counter that was asked for in the cycle before."""
+        while True:
+            await RisingEdge(dut.clk)
+            number = int(dut.number.value)
+            self.ports.hold(counter=self.counters[number])
 
     async def words(self, count: int) -> list[tuple[int, int]]:
         """The next words; what a trailer holds does not matter."""
@@ -79,15 +90,15 @@ async def done_waits_until_every_psum_has_left(dut: Any, stall: float) -> None:
     await start(dut)
     for _ in range(4):
         counters = [rng.getrandbits(COUNTER_WIDTH) for _ in COUNTERS]
-        bench.ports.hold(counters=[0 for _ in COUNTERS])
+        bench.counters = counters
         await bench.ports.cycle(done=1)
         await bench.ports.cycles(30)
         assert bench.sink.received == 0
 
-        bench.ports.hold(settled=1, counters=counters)
+        bench.ports.hold(settled=1)
 
         wanted = done_words(counters)
-        await bench.ports.cycles(60)
+        await bench.ports.cycles(150)
         assert await bench.words(len(wanted)) == wanted
         assert bench.sink.received == 0
         bench.ports.hold(settled=0)
@@ -99,7 +110,7 @@ async def an_error_goes_before_a_done_that_has_to_wait(dut: Any) -> None:
     bench = Bench(dut, random.Random("both"))
     await start(dut)
     counters = [n + 1 for n in range(len(COUNTERS))]
-    bench.ports.hold(counters=counters)
+    bench.counters = counters
     await bench.ports.cycle(done=1)
     bench.fail(3, 4)
     await bench.ports.cycles(10)

@@ -10,7 +10,8 @@ from hw.stream_window import StreamWindow
 from sim.bench_jobs import BenchJob, read_jobs
 from sim.wishbone import WishboneHost
 from spec.bus import Bus
-from spec.packet import COUNTERS, ErrorCode, Opcode, read_packets
+from spec.counters import COUNTERS
+from spec.packet import ErrorCode, Opcode, read_packets
 from spec.registers import CONTROL, EVENTS, MAGIC, VERSION, WINDOW_BYTES, WINDOW_OFFSET, registers_of
 from sw.job import tile_count
 

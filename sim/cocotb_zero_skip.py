@@ -17,6 +17,7 @@ from spec.direction import Direction
 from spec.numbers import signed_range
 
 ARCH: Final = subject_arch()
+LATENCY: Final = ZeroSkip.LATENCY
 LANES, TOKENS, SEGMENT, GROUPS = ARCH.lanes, ARCH.tokens, ARCH.segment, ARCH.groups
 
 
@@ -151,4 +152,6 @@ async def dropped_vectors_keep_the_input_running(dut: Any) -> None:
 
     assert all(out["i__ready"] for out in seen)
     assert not any(out["o__valid"] for out in seen)
+    # Each is told in the cycle in which a vector kept would have come out.
+    assert [out["dropping"] for out in seen] == [0] * LATENCY + [1] * len(vectors) + [0] * (10 - LATENCY)
     assert sum(out["skipped"] for out in seen) == sum(v["bitmap"].bit_count() for v in vectors)

@@ -280,6 +280,16 @@ def _sentence(error: ValidationError) -> str:
 
 PRESETS: Final[dict[str, dict[str, int]]] = {
     "tiny": {"clusters": 1, "lanes": 2, "tokens": 2},
+    # One token at a time, as in generation: every weight is used once, so the stream must bring 16 of them
+    # per cycle, and memories are small, so that a pass loads while the one before is multiplied.
+    "token": {
+        "clusters": 4,
+        "lanes": 4,
+        "tokens": 1,
+        "stream_width": 256,
+        "activation_depth": 128,
+        "value_depth": 1024,
+    },
     "small": {"clusters": 1, "lanes": 4, "tokens": 4},
     "ulx3s": {
         "clusters": 2,

@@ -21,7 +21,6 @@ from spec.errors import FormatError
 from spec.layout import Layout
 
 __all__ = [
-    "COUNTERS",
     "HEADER",
     "HOST_ONLY",
     "MAX_LENGTH",
@@ -46,35 +45,37 @@ class Opcode(IntEnum):
     """First field of every header. The core ignores opcodes from ``HOST_ONLY`` to 0x7F."""
 
     BEGIN = 0x01
-    """Start a layer: ``argument`` fingerprint, ``cluster`` direction, ``tag`` echoed in answers."""
+    """Start a layer: ``argument`` is ``ArchConfig.fingerprint``, ``cluster`` the direction (0 vertical, 1
+    horizontal); ``tag`` is echoed in every answer."""
     PASS = 0x02
-    """Start a pass in the other weight bank; ``argument`` is the chunk of inputs (host only)."""
+    """Start a pass in the other weight bank; ``argument`` is the chunk of inputs, for the host alone."""
     BLOCKS = 0x03
     """Block descriptors of ``cluster``, one per word."""
     RECORDS = 0x04
     """Records of ``cluster``, packed without gaps."""
     VALUES = 0x05
-    """Weights of ``cluster``, a stripe of beats of L weights after the other."""
+    """Weights of ``cluster``: beats of L weights, a stripe after the other."""
     ACTIVATIONS = 0x06
     """One tile, L inputs of all T tokens after the other; starts the job when it is complete."""
     END = 0x07
     """Answer with DONE when every job is finished."""
     INFO = 0x40
-    """UTF-8 JSON: the architecture at the head of a file, a layer's name and shape after BEGIN."""
+    """UTF-8 JSON, padded with zero bytes: the architecture at the head of a file, a layer's name and shape
+    after BEGIN."""
     ORDER = 0x41
-    """Permutation of the outputs (vertical) or inputs (horizontal), bit-packed."""
+    """Permutation of the outputs (vertical) or inputs (horizontal)."""
     SCALES = 0x42
-    """Base (signed 16 bits), then one 8-bit code per output; see ``spec.scale``."""
+    """Scales of the outputs: base (signed 16 bits), then one 8-bit code per output."""
     PSUMS = 0x81
-    """Answer: one block, psums of ``output_width`` bits in the order group row, token, lane."""
+    """One block of ``cluster``, psums of ``output_width`` bits; ``argument`` is the number of the part in the
+    cluster's BLOCKS."""
     DONE = 0x82
-    """Answer: the layer's counters, one 64-bit number per word, in the order of ``COUNTERS``."""
+    """The layer's counters, one per word."""
     ERROR = 0x83
-    """Answer: ``argument`` is an ``ErrorCode``, ``cluster`` the opcode at fault."""
+    """``argument`` is an ``ErrorCode``, ``cluster`` the opcode at fault."""
 
 
 HOST_ONLY: Final = 0x40
-COUNTERS: Final = ("compute_cycles", "load_cycles", "cycles", "beats", "skipped_beats")
 
 
 class ErrorCode(IntEnum):
@@ -93,9 +94,12 @@ class ErrorCode(IntEnum):
     BAD_CLUSTER = 6
     """There is no such cluster."""
     BAD_ARCHITECTURE = 7
-    """The stream was packed for another architecture."""
+    """The fingerprint of BEGIN is another architecture's."""
     BAD_SEQUENCE = 8
-    """The packet may not come here: weights before PASS, activations before weights."""
+    """The packet may not come here: a pass before BEGIN, weights before PASS, activations before weights,
+    BLOCKS of one cluster twice in a pass."""
+    NO_END = 9
+    """A layer starts, although the one before has had no END. The new layer runs all the same."""
 
 
 HEADER: Final = Layout(

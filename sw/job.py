@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
+from spec.counters import COUNTERS
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
 from spec.numbers import OUTPUT_WIDTH, signed_range
-from spec.packet import COUNTERS, ErrorCode, Header, Opcode, Packet, frame_packet, read_answers
+from spec.packet import ErrorCode, Header, Opcode, Packet, frame_packet, read_answers
 from sw.bits import pack_fields
 from sw.unpack import PackedLayer, PackedPass
 
@@ -27,7 +28,7 @@ class JobResult:
     outputs : ndarray of int32, shape (M, N)
         Original row order; all zero when there are ``errors``.
     counters : dict of str to int
-        From DONE, named as in ``spec.packet.COUNTERS``; empty without DONE.
+        From DONE, named as in ``spec.counters.COUNTERS``; empty without DONE.
     errors : tuple of str
         One sentence for every ERROR answer.
     """

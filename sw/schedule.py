@@ -130,15 +130,15 @@ def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "
         raise ConfigError(f"layer {name} is empty")
     chunks = -(-positions // arch.max_inputs)
     chunk_inputs = -(-positions // (chunks * arch.segment)) * arch.segment
+    if chunks > 1 << 16:
+        raise ConfigError(
+            f"layer {name} needs {chunks} chunks of {chunk_inputs} inputs, more than 65536; "
+            f"raise `activation_depth`"
+        )
     passes: list[Pass] = []
     for chunk, start in enumerate(range(0, positions, chunk_inputs)):
         costs = _Costs(groups[:, start : start + chunk_inputs], arch)
         passes += [_number(chunk, filled, costs) for filled in _passes(costs, arch, name)]
-    if passes[-1].chunk >= 1 << 16:
-        raise ConfigError(
-            f"layer {name} needs {passes[-1].chunk + 1} chunks of {chunk_inputs} inputs, more than 65536; "
-            f"raise `activation_depth`"
-        )
     return Schedule(chunk_inputs, tuple(passes))
 
 

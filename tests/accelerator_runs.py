@@ -15,7 +15,8 @@ from sim.simulator import Simulator
 from sim.stream_run import StreamResult, run_stream
 from sim.subject import models
 from spec.arch import ArchConfig
-from spec.packet import COUNTERS, Opcode, Packet, frame_packet, read_answers, read_packets
+from spec.counters import CLUSTER_CAUSES, COUNTERS, CYCLE_CAUSES
+from spec.packet import Opcode, Packet, frame_packet, read_answers, read_packets
 from sw.job import job_stream, read_outputs, tile_count
 from sw.layer import QuantizedLayer
 from sw.pack import pack
@@ -35,6 +36,7 @@ __all__ = [
     "send",
     "split_answers",
     "stream_of",
+    "sums_missed",
     "tagged",
 ]
 
@@ -231,6 +233,18 @@ def defects(job: Job, answer: bytes, arch: ArchConfig, *, stalled: bool = False)
     for name in STALL_FREE_COUNTERS if stalled else COUNTERS:
         if result.counters.get(name) != model[name]:
             wrong.append(f"{job.name}: {name} is {result.counters.get(name)}, the model says {model[name]}")
+    return wrong + [f"{job.name}: {sentence}" for sentence in sums_missed(result.counters, arch)]
+
+
+def sums_missed(counters: dict[str, int], arch: ArchConfig) -> list[str]:
+    """Return a sentence for every total that its causes do not add up to."""
+    causes = sum(counters[name] for name in CYCLE_CAUSES)
+    clusters = sum(counters[name] for name in CLUSTER_CAUSES.values())
+    wrong = []
+    if causes != counters["cycles"]:
+        wrong.append(f"the causes add up to {causes} cycles, not {counters['cycles']}")
+    if clusters != arch.clusters * counters["busy_cycles"]:
+        wrong.append(f"the clusters add up to {clusters}, not {arch.clusters} x {counters['busy_cycles']}")
     return wrong
 
 

@@ -226,15 +226,17 @@ def _odd_orders(parts: _Parts) -> Iterator[Damage]:
     begin, weights = reframe(parts.packets[0], parts.arch), parts.without(Opcode.ACTIVATIONS, Opcode.END)
     activations = next(one for one in parts.packets if one.header.opcode == Opcode.ACTIVATIONS)
     tile = reframe(activations, parts.arch)
+    no_end = frozenset({ErrorCode.NO_END})
     yield Damage("nothing", b"")
-    yield Damage("BEGIN twice", begin + parts.stream)
-    yield Damage("no END", parts.without(Opcode.END))
+    yield Damage("BEGIN twice", begin + parts.stream, no_end)
+    yield Damage("no END", parts.without(Opcode.END), no_end)
     yield Damage("no ACTIVATIONS", parts.without(Opcode.ACTIVATIONS))
     yield Damage("only BEGIN and END", begin + parts.make(Opcode.END))
     yield Damage("passes without weights", parts.before(Opcode.PASS, parts.make(Opcode.PASS) * 5))
-    yield Damage("the same weights in every pass", weights * 2 + tile * 5 + parts.make(Opcode.END))
-    yield Damage("broken off after many tiles", weights + tile * 7)
-    yield Damage("broken off after the weights", weights)
+    twice = weights * 2 + tile * 5 + parts.make(Opcode.END)
+    yield Damage("a layer behind another without END", twice, no_end)
+    yield Damage("broken off after many tiles", weights + tile * 7, no_end)
+    yield Damage("broken off after the weights", weights, no_end)
     yield Damage("unknown host packets", parts.before(Opcode.PASS, parts.make(0x7F, parts.noise(5))))
 
 
@@ -242,8 +244,9 @@ def _truncated(parts: _Parts) -> Iterator[Damage]:
     """The stream ends after every number of words."""
     for words in range(1, len(parts.words)):
         inside = words not in parts.starts and words - 1 not in parts.starts
-        codes = frozenset({ErrorCode.TRUNCATED}) if inside else frozenset()
-        yield Damage(f"cut off after {words} words", parts.stream[: words * parts.size], codes)
+        begun = words >= parts.starts[1]
+        codes = {ErrorCode.TRUNCATED} if inside else {ErrorCode.NO_END} if begun else set()
+        yield Damage(f"cut off after {words} words", parts.stream[: words * parts.size], frozenset(codes))
 
 
 def _garbage(parts: _Parts) -> Iterator[Damage]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hw.family import Family
 from sim.simulator import Simulator
 from spec.arch import ArchConfig
+from spec.counters import COUNTERS
 from spec.direction import Direction
 from spec.numbers import signed_range
 from spec.packet import SYNC_BYTES, Opcode, read_answers
@@ -124,6 +125,30 @@ def test_stalls_change_no_output_and_no_load_count(name: str, stall_i: float, st
     answers = run_jobs(jobs, arch, stall_i=stall_i, stall_o=stall_o, seed=5)
 
     assert all_defects(jobs, answers, arch, stalled=True) == []
+
+
+def counters_of(name: str, stall_i: float, stall_o: float) -> dict[str, int]:
+    """Counters of all jobs of an architecture, summed."""
+    arch, jobs = ARCHS[name], jobs_of(name)
+    answers = run_jobs(jobs, arch, stall_i=stall_i, stall_o=stall_o, seed=5)
+    lines = [
+        read_outputs(answer, job.packed, job.tokens, arch).counters
+        for job, answer in zip(jobs, answers, strict=True)
+    ]
+    return {counter: sum(line[counter] for line in lines) for counter in COUNTERS}
+
+
+def test_counters_name_the_side_that_stalls() -> None:
+    free, slow_host, slow_receiver = (counters_of("tiny", *stall) for stall in ((0, 0), (0.9, 0), (0, 0.95)))
+    blocked = ("output_wait_cycles", "draining_cycles")
+
+    assert free["starved_cycles"] == 0
+    assert slow_host["starved_cycles"] > slow_host["cycles"] / 2
+    assert sum(slow_receiver[name] for name in blocked) > slow_receiver["cycles"] / 2
+    assert slow_receiver["starved_cycles"] < slow_receiver["cycles"] / 100
+    # The same work, whoever waits.
+    for name in ("beats", "skipped_beats"):
+        assert free[name] == slow_host[name] == slow_receiver[name]
 
 
 def test_small_memories_force_chunks_passes_and_splits_of_several_parts() -> None:

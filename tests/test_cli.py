@@ -16,6 +16,7 @@ from codesign.files import output_file, output_folder, read_arrays, write_arrays
 from codesign.pruned import kept_count
 from codesign.verification import integer_product
 from spec.arch import ArchConfig
+from spec.counters import COUNTERS
 from spec.direction import Direction
 from spec.errors import ConfigError
 from sw.pack import pack
@@ -119,6 +120,38 @@ def test_estimate_prints_the_contract_s_keys(packed: Path, run: Run) -> None:
     assert [list(line) for line in report["layers"]] == [LAYER_KEYS, LAYER_KEYS]
     assert report["bit_exact"] is None
     assert report["total"]["compute_cycles"] == sum(line["compute_cycles"] for line in report["layers"])
+
+
+def test_estimate_says_where_the_cycles_go(packed: Path, run: Run) -> None:
+    status, out, _ = run("estimate", packed, "--tokens", 5)
+    total = json.loads(run("estimate", packed, "--tokens", 5, "--json")[1])["total"]["counters"]
+
+    assert status == 0
+    printed = {
+        name: int(line.split()[1].replace(",", ""))
+        for line in out.splitlines()
+        for name in [*line.split()[:1]]
+        if name in COUNTERS
+    }
+    # One cluster.
+    assert sum(printed.values()) == total["cycles"]
+    assert printed == {name: total[name] for name in printed}
+
+
+def test_a_timeline_shows_one_layer(tmp_path: Path, packed: Path, run: Run) -> None:
+    picture = tmp_path / "timeline.png"
+
+    status, _, err = run("estimate", packed, "--tokens", 5, "--timeline", picture)
+    assert (status, picture.exists()) == (2, False)
+    assert "shows one layer, not 2; choose it with `--layer`" in err
+
+    status, _, err = run("estimate", packed, "--layer", "b", "--timeline", tmp_path / "timeline.doc")
+    assert status == 2
+    assert "must end in one of .png, .svg, .pdf" in err
+
+    status, _, _ = run("estimate", packed, "--tokens", 5, "--layer", "b", "--timeline", picture)
+    assert status == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_estimate_takes_another_architecture(packed: Path, run: Run) -> None:

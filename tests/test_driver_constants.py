@@ -14,7 +14,8 @@ from codesign.driver_constants import c_header, driver_constants, python_constan
 from hw.emit import top_module
 from spec.arch import ArchConfig
 from spec.bus import Bus
-from spec.packet import COUNTERS, HEADER, STUFF_BYTES, SYNC_BYTES, ErrorCode, Header, Opcode
+from spec.counters import COUNTERS
+from spec.packet import HEADER, STUFF_BYTES, SYNC_BYTES, ErrorCode, Header, Opcode
 from spec.registers import CONTROL, LEVELS, MAGIC, STATUS, VERSION, registers_of
 from tests.command_runs import Run
 

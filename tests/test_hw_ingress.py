@@ -12,7 +12,7 @@ from sim.subject import simulate_subject
 from spec.arch import ArchConfig
 
 JOINED = ("header", "opened", "word", "word_valid", "commit")
-ANSWERED = ("problem", "waiting")
+ANSWERED = ("problem", "waiting", "open")
 
 
 class Ingress(wiring.Component):

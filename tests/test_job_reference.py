@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
+from spec.counters import COUNTERS
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
 from spec.numbers import signed_range
 from spec.packet import (
-    COUNTERS,
     ErrorCode,
     Header,
     Opcode,

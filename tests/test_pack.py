@@ -304,3 +304,19 @@ def test_layers_that_do_not_fit_are_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ConfigError, match="layer long can reach an output of 2147483648, which takes 33"):
         pack([long], ARCH)
+
+
+def layer_of(rows: int, cols: int) -> QuantizedLayer:
+    shape = rows, cols
+    return QuantizedLayer(
+        "big", np.ones(shape, np.int8), np.ones(shape, np.bool_), Direction.VERTICAL, np.arange(rows),
+        np.ones(rows, np.float32),
+    )  # fmt: skip
+
+
+def test_what_the_format_cannot_number_is_refused_with_the_parameter_to_raise() -> None:
+    narrow = ArchConfig(clusters=1, lanes=1, tokens=1, segment=1, activation_depth=2)
+    with pytest.raises(ConfigError, match=r"layer big has 65537 blocks of 1 outputs, .* raise `segment`"):
+        pack([layer_of((1 << 16) + 1, 1)], narrow)
+    with pytest.raises(ConfigError, match=r"needs 65537 chunks of 2 inputs, .* raise `activation_depth`"):
+        pack([layer_of(1, (1 << 17) + 1)], narrow)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from codesign.cycles import ACTIVITIES
-from codesign.pictures import MaskPicture, save_lengths, save_mask, save_timeline
+from codesign.cycle_registers import Input
+from codesign.cycles import Timeline
+from codesign.pictures import MaskPicture, save_lengths, save_mask
+from codesign.timeline_picture import save_timeline
+from spec.counters import Cause
 from spec.direction import Direction
 
 
@@ -66,9 +69,14 @@ def test_lengths_of_any_number_of_matrices_are_drawn(tmp_path: Path, matrices: i
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("clusters", "cycles"), [(1, 1), (1, 100), (4, 5000), (32, 1000)])
 def test_a_timeline_of_any_size_is_drawn(tmp_path: Path, clusters: int, cycles: int) -> None:
-    activity = np.random.default_rng(0).integers(0, len(ACTIVITIES), (clusters, cycles), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    shown = Timeline(
+        causes=rng.integers(0, len(Cause), (clusters, cycles), dtype=np.uint8),
+        inputs=rng.integers(0, len(Input), cycles, dtype=np.uint8),
+        outputs=rng.random(cycles) < 0.5,
+    )
 
-    save_timeline(activity, "title", tmp_path / "timeline.png")
+    save_timeline(shown, "title", tmp_path / "timeline.png")
 
     assert is_drawn(tmp_path / "timeline.png")
 

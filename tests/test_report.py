@@ -7,6 +7,7 @@ from codesign.compression import compare_storage
 from codesign.cycles import CycleCount
 from codesign.report import Counts, LayerReport, build_report
 from spec.arch import ArchConfig
+from spec.counters import COUNTERS
 from spec.direction import Direction
 from sw.pack import pack
 from sw.unpack import PackedFile, unpack
@@ -17,7 +18,7 @@ LAYER_KEYS = [
     *("name", "rows", "cols", "tokens", "direction", "kept", "density", "vectors", "mean_length"),
     *("metadata_bits_per_kept", "bits_per_kept", "compression", "compute_cycles", "load_cycles", "cycles"),
     *("dense_compute_cycles", "dense_cycles", "speedup", "end_to_end_speedup"),
-    *("utilization", "end_to_end_utilization", "bit_exact"),
+    *("utilization", "end_to_end_utilization", "bit_exact", "counters"),
 ]
 
 
@@ -32,7 +33,8 @@ def packed(density: float = 0.3) -> PackedFile:
 
 
 def count(compute: int, cycles: int) -> CycleCount:
-    return CycleCount(compute_cycles=compute, load_cycles=7, cycles=cycles, beats=0, skipped_beats=0)
+    given = {"compute_cycles": compute, "load_cycles": 7, "cycles": cycles, "busy_cycles": cycles}
+    return CycleCount(**(dict.fromkeys(COUNTERS, 0) | given))
 
 
 def reports(bit_exact: tuple[bool | None, bool | None] = (True, True)) -> list[LayerReport]:
@@ -75,6 +77,12 @@ def test_the_total_sums_counts_and_takes_ratios_of_sums() -> None:
     assert total["kept"] == first.kept + second.kept
     assert (total["compute_cycles"], total["cycles"], total["load_cycles"]) == (150, 210, 14)
     assert total["speedup"] == 380 / 150
+    assert {name: n for name, n in total["counters"].items() if n} == {
+        "compute_cycles": 150,
+        "load_cycles": 14,
+        "cycles": 210,
+        "busy_cycles": 210,
+    }
     assert total["utilization"] == (first.kept * 5 + second.kept * 3) / (16 * 150)
     assert total["bits_per_kept"] == (first.bits + second.bits) / (first.kept + second.kept)
 

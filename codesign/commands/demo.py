@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from codesign.commands.options import JsonFlag
+from codesign.commands.options import Arch, JsonFlag
 from codesign.console import note, print_json, print_tables, progress, waiting
 from codesign.files import output_folder
 from spec.arch import ArchConfig
@@ -27,14 +27,10 @@ __all__ = ["demo"]
 
 _MODEL: Final = "minilm"
 _STREAM, _VERILOG, _REPORT = "layers.mxv", "accelerator.v", "report.json"
-_TIMELINE_CYCLES: Final = 20_000_000
-"""Longest timeline that is drawn, in cycles times clusters."""
 
 
 def demo(
-    arch: Annotated[
-        str, typer.Option("--arch", metavar="ARCH", help="A JSON file, or tiny, small, ulx3s or paper.")
-    ] = "ulx3s",
+    arch: Arch = "ulx3s",
     layer: Annotated[int, typer.Option("--layer", metavar="N", help="Encoder layer of MiniLM.")] = 0,
     all_layers: Annotated[bool, typer.Option("--all-layers", help="All six encoder layers.")] = False,
     tokens: Annotated[int, typer.Option("--tokens", min=1, metavar="N", help="Activation columns.")] = 64,
@@ -176,8 +172,8 @@ def _draw(
     done: "Simulation",
 ) -> list[str]:
     """Draw every picture; return the file names."""
-    from codesign.cycles import timeline
-    from codesign.pictures import MaskPicture, save_lengths, save_mask, save_timeline
+    from codesign.pictures import MaskPicture, save_lengths, save_mask
+    from codesign.timeline_picture import LONGEST, draw_timeline
 
     names: list[str] = ["lengths.png"]
     save_lengths({name: its.lengths for name, its in pruned.items()}, folder / names[0])
@@ -187,15 +183,10 @@ def _draw(
             names.append(f"mask-{layer.name}.png")
             save_mask(picture, folder / names[-1])
             advance(1)
-            if report.counts.cycles * packed.arch.clusters <= _TIMELINE_CYCLES:
+            if report.counts.cycles * packed.arch.clusters <= LONGEST:
                 inputs = activations[layer.name]
-                activity = timeline(layer, packed.arch, inputs.shape[1], inputs)
                 names.append(f"timeline-{layer.name}.png")
-                title = (
-                    f"{layer.name}, {inputs.shape[1]} tokens on {packed.arch.pes} PEs: "
-                    f"{report.counts.cycles:,} cycles, {report.counts.compute_cycles:,} of them computing"
-                )
-                save_timeline(activity, title, folder / names[-1])
+                draw_timeline(layer, packed.arch, inputs.shape[1], inputs, folder / names[-1])
             advance(1)
     return names
 

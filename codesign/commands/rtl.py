@@ -11,7 +11,7 @@ from codesign.commands.options import JsonFlag
 from codesign.console import print_json, print_tables, waiting
 from codesign.files import output_file
 from hw.family import Family
-from spec.arch import ArchConfig
+from spec.arch import PRESETS, ArchConfig
 from spec.bus import Bus
 from spec.errors import ConfigError
 
@@ -19,7 +19,9 @@ __all__ = ["rtl"]
 
 
 def rtl(
-    arch: Annotated[str, typer.Argument(metavar="ARCH", help="A JSON file, or tiny, small, ulx3s or paper.")],
+    arch: Annotated[
+        str, typer.Argument(metavar="ARCH", help=f"A JSON file, or one of {', '.join(PRESETS)}.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.v", help="File to write.")],
     bus: Annotated[
         Bus, typer.Option("--bus", help="What the ports are: see docs/integration.md.")

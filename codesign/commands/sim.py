@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from codesign.commands.options import Activations, JsonFlag, Packed, Seed, Tokens
+from codesign.commands.options import (
+    Activations,
+    JsonFlag,
+    Packed,
+    Seed,
+    TimelineFile,
+    Tokens,
+    check_timeline,
+)
 from codesign.console import note, print_json, print_tables
 from codesign.files import output_file, write_arrays
 from spec.errors import ConfigError
@@ -32,6 +40,7 @@ def sim(
     waves: Annotated[
         Path | None, typer.Option("--waves", metavar="FILE.fst", help="Record every signal, of one layer.")
     ] = None,
+    timeline: TimelineFile = None,
     seed: Seed = 0,
     as_json: JsonFlag = False,
 ) -> int:
@@ -46,6 +55,7 @@ def sim(
         inputs = layer_activations(activations, layers, arch, tokens)
     if waves is not None and len(layers) > 1:
         raise ConfigError(f"`--waves` {waves} records one layer, not {len(layers)}; choose it with `--layer`")
+    check_timeline(timeline, layers)
     from codesign.report import build_report
     from codesign.simulation import simulate_layers
     from sim.simulator import Simulator, SimulatorError
@@ -55,6 +65,7 @@ def sim(
         raise ConfigError(f"`--simulator` must be one of {known}, not {simulator}")
     with ExitStack() as stack:
         outputs_part = None if save_outputs is None else stack.enter_context(output_file(save_outputs))
+        picture = None if timeline is None else stack.enter_context(output_file(timeline))
         waves_part = None if waves is None else stack.enter_context(output_file(waves))
         try:
             done = simulate_layers(layers, arch, inputs, simulator=Simulator(simulator), waves=waves_part)
@@ -62,13 +73,18 @@ def sim(
             raise ConfigError(str(error)) from None
         if outputs_part is not None:
             write_arrays(outputs_part, done.outputs)
+        if picture is not None:
+            from codesign.timeline_picture import draw_timeline
+
+            (one,) = layers
+            draw_timeline(one, arch, inputs[one.name].shape[1], inputs[one.name], picture)
     report = build_report(arch, done.reports)
     if as_json:
         print_json(report)
     else:
-        from codesign.tables import report_table
+        from codesign.tables import causes_table, report_table
 
-        print_tables(report_table(report))
+        print_tables(report_table(report), causes_table(report))
     for failure in done.failures:
         note(failure)
     return 1 if done.failures else 0
