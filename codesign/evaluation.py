@@ -42,6 +42,7 @@ def subject_facts(subject: Subject) -> dict[str, Any]:
         "kind": None if subject.kind is None else subject.kind.value,
         "block": subject.block,
         "judge": subject.judge,
+        "augmentation": asdict(subject.augmentation),
     }
 
 

@@ -1,7 +1,7 @@
 """What is evaluated: a model with its task, loaded from what the command line names."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from spec.errors import ConfigError, FormatError
+from sw.augment import Augmentation
 from sw.task import Task
 
 __all__ = ["Subject", "TaskKind", "choose_device", "load_subject"]
@@ -44,6 +45,8 @@ class Subject:
         Tokens per window; by default what the model has, at most 1024 (sentences 48, questions 384).
     judge : int
         Most sentences or questions that are judged.
+    augmentation : Augmentation
+        How sentences are varied in training; of no account to other tasks.
     """
 
     model: str
@@ -52,6 +55,7 @@ class Subject:
     kind: TaskKind | None = None
     block: int | None = None
     judge: int = 1000
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def load_subject(subject: Subject) -> tuple[nn.Module, Task[Any]]:
@@ -89,6 +93,7 @@ def _load(subject: Subject, kind: TaskKind) -> tuple[nn.Module, Task[Any]]:
                 subject.test,
                 length=subject.block or 48,
                 judge=subject.judge,
+                augmentation=subject.augmentation,
             )
         case TaskKind.QUESTION:
             from sw.question_task import load_question_task

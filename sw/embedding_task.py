@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from spec.errors import ConfigError
+from sw.augment import Augmentation, Augmenter
 from sw.batches import draw_neighbours, evenly, pad_rows
 from sw.models import model_folder
 from sw.pretrained import evaluating, load_pretrained
@@ -66,6 +67,8 @@ class EmbeddingTask(Task[SentenceBatch]):
         Most judging sentences, spread evenly over ``test``.
     hidden_weight : float
         Share of the hidden states in ``distance``.
+    augmentation : Augmentation, optional
+        How the training sentences are varied; by its own defaults if None.
 
     Raises
     ------
@@ -77,6 +80,9 @@ class EmbeddingTask(Task[SentenceBatch]):
     rising = True
     # Where student and teacher agree, their distance has no gradient.
     probes = True
+    # A token's row has a gradient only when the token comes up, and AdamW then moves it by about ten learning
+    # rates whatever the gradient: noise, where most tokens of a text are rare.
+    frozen = (nn.Embedding,)
 
     def __init__(
         self,
@@ -88,6 +94,7 @@ class EmbeddingTask(Task[SentenceBatch]):
         length: int = 48,
         judge: int = 1000,
         hidden_weight: float = 0.3,
+        augmentation: Augmentation | None = None,
     ) -> None:
         positions = getattr(getattr(teacher, "config", None), "max_position_embeddings", length)
         if not 3 <= length <= positions:
@@ -109,15 +116,19 @@ class EmbeddingTask(Task[SentenceBatch]):
         self.length = length
         self.judge = judge
         self.hidden_weight = hidden_weight
+        self.augmentation = augmentation or Augmentation()
         self._padding = tokenizer.pad_token_id or 0
-        self._train = _tokenise(tokenizer, own, length)
-        self._judged = _tokenise(tokenizer, judged, length)
+        rows = _tokenise(tokenizer, own, length)
+        vocabulary = sorted(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
+        self._augmenter = Augmenter(self.augmentation, rows, vocabulary, tokenizer.unk_token_id)
+        self._train = sorted(rows, key=len)
+        self._judged = sorted(_tokenise(tokenizer, judged, length), key=len)
         self._trained = [self._train[index] for index in evenly(len(self._train), judge)]
         self._teacher = deepcopy(teacher).eval().requires_grad_(False)
         self._dense: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def batch(self, size: int, generator: torch.Generator, device: torch.device) -> SentenceBatch:
-        """Return ``size`` different training sentences of neighbouring lengths.
+        """Return ``size`` different training sentences of neighbouring lengths, each varied.
 
         Raises
         ------
@@ -125,7 +136,8 @@ class EmbeddingTask(Task[SentenceBatch]):
             If there are fewer.
         """
         chosen = draw_neighbours(len(self._train), size, generator)
-        return self._batch([self._train[index] for index in chosen], device)
+        rows = [self._augmenter.vary(self._train[index], generator) for index in chosen]
+        return self._batch(rows, device)
 
     def outputs(self, model: nn.Module, batch: SentenceBatch) -> torch.Tensor:
         """Return the hidden states after every layer, layers x B x S x d, zero at the padding."""
@@ -206,6 +218,7 @@ def load_embedding_task(
     length: int = 48,
     judge: int = 1000,
     hidden_weight: float = 0.3,
+    augmentation: Augmentation | None = None,
 ) -> tuple[nn.Module, EmbeddingTask]:
     """Return a sentence encoder, float32 and in evaluation mode, and its task. Nothing is downloaded.
 
@@ -218,7 +231,7 @@ def load_embedding_task(
         UTF-8 texts for ``read_sentences``; the last tenth of the sentences of ``train`` if there is no
         ``test``. ``<unk>`` becomes the tokenizer's unknown token in the first, and
         leaves a sentence out in the second.
-    length, judge, hidden_weight
+    length, judge, hidden_weight, augmentation
         As of ``EmbeddingTask``.
 
     Raises
@@ -248,15 +261,22 @@ def load_embedding_task(
         if not sentences:
             raise ConfigError(f"{path.name} has no sentence of 6 to 40 words; give running text")
     task = EmbeddingTask(
-        tokenizer, model, own, judged, length=length, judge=judge, hidden_weight=hidden_weight
+        tokenizer,
+        model,
+        own,
+        judged,
+        length=length,
+        judge=judge,
+        hidden_weight=hidden_weight,
+        augmentation=augmentation,
     )
     return model, task
 
 
 def _tokenise(tokenizer: Any, sentences: list[str], length: int) -> list[list[int]]:
-    """Return the token ids of every sentence, shortest first."""
+    """Return the token ids of every sentence, special tokens included."""
     rows: list[list[int]] = tokenizer(sentences, truncation=True, max_length=length)["input_ids"]
-    return sorted(rows, key=len)
+    return rows
 
 
 def _nearest(embeddings: torch.Tensor) -> torch.Tensor:

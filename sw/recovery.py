@@ -167,8 +167,9 @@ class Recovery:
         weights = sum(target.rows * target.cols for target in targets.values())
         stop = options.pruned_at
         self._ramp = Ramp(min(options.observed, stop), stop, weights, kept if choose is not None else weights)
+        self._trained = _trained(model, task.frozen)
         self._optimizer = torch.optim.AdamW(
-            model.parameters(),
+            self._trained,
             options.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=options.weight_decay,
@@ -212,7 +213,8 @@ class Recovery:
             if progress is not None:
                 progress(self._step)
         options, rounds = self.options, False
-        with flags_kept(self._masked.model), self._masked, ExitStack() as rounding:
+        model = self._masked.model
+        with flags_kept(model), _only(self._trained, model), self._masked, ExitStack() as rounding:
             while self._step < options.steps:
                 if self._rounding is not None and self._step >= options.quantized_at and not rounds:
                     rounding.enter_context(self._rounding(self._masked))
@@ -247,7 +249,7 @@ class Recovery:
         rate = options.rate(step)
         if self._choose is not None and step < options.pruned_at and not self._probing:
             self._importance.update(rate)
-        nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+        nn.utils.clip_grad_norm_(self._trained, _CLIP)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
@@ -337,3 +339,24 @@ class Recovery:
             self._rounding.scales = dict(state["scales"])
         if state["masks"] is not None:
             self._masks = {name: mask.cpu().numpy() for name, mask in state["masks"].items()}
+
+
+def _trained(model: nn.Module, frozen: tuple[type[nn.Module], ...]) -> list[nn.Parameter]:
+    """Return the parameters of ``model`` but those that a frozen module holds itself."""
+    holders = [module for module in model.modules() if isinstance(module, frozen)]
+    left = {id(held) for module in holders for held in module.parameters(recurse=False)}
+    return [parameter for parameter in model.parameters() if id(parameter) not in left]
+
+
+@contextmanager
+def _only(trained: list[nn.Parameter], model: nn.Module) -> Iterator[None]:
+    """Spare the other parameters their gradients."""
+    kept = {id(parameter) for parameter in trained}
+    others = [one for one in model.parameters() if one.requires_grad and id(one) not in kept]
+    for one in others:
+        one.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for one in others:
+            one.requires_grad_(True)

@@ -14,11 +14,13 @@ from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from spec.errors import ConfigError, FormatError
+from sw.augment import Augmentation
 from sw.batches import draw_neighbours, evenly
 from sw.embedding_task import EmbeddingTask, SentenceBatch, load_embedding_task
 from sw.targets import find_targets
 
 CPU = torch.device("cpu")
+PLAIN = Augmentation(spans=0, replaced=0)
 PERFECT = {"cosine": 1, "cosine_p05": 1, "retrieval": 1, "cosine_trained": 1}
 WORDS = ["red", "blue", "sea", "sky", "boat", "hill", "small", "large", "old", "new", "sees"]
 WORDS += ["is", "on", "under", "near", "and", "the", "a"]
@@ -93,7 +95,11 @@ class Bag(nn.Module):
 class Letters:
     """One token per letter, none special: a is 0, b is 1, padding is 0."""
 
-    pad_token_id = None
+    pad_token_id = unk_token_id = None
+    all_special_ids: Sequence[int] = ()
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"a": 0, "b": 1}
 
     def __call__(self, texts: list[str], truncation: bool, max_length: int) -> dict[str, list[list[int]]]:
         return {"input_ids": [[ord(letter) - ord("a") for letter in text[:max_length]] for text in texts]}
@@ -121,7 +127,7 @@ def test_outputs_pool_to_the_mean_over_the_tokens_of_each_sentence() -> None:
 
 
 def test_batches_hold_different_sentences_of_neighbouring_lengths() -> None:
-    task = tiny_task(tiny_bert())
+    task = tiny_task(tiny_bert(), augmentation=PLAIN)
     generator = torch.Generator().manual_seed(4)
     padded = tokens = 0
     seen = set()
@@ -145,6 +151,31 @@ def test_batches_follow_the_generator() -> None:
 
     assert torch.equal(first.ids, second.ids)
     assert first.ids.shape != other.ids.shape or not torch.equal(first.ids, other.ids)
+
+
+def test_sentences_vary_by_tokens_of_the_training_text_and_of_the_vocabulary() -> None:
+    own, tokenizer = sentences(200, 1), tiny_tokenizer([*WORDS, "whale"])
+    known, whales = [], []
+    for spans, replaced in ((0.0, 0.0), (0.5, 0.0), (0.0, 0.2)):
+        varied = Augmentation(spans, replaced)
+        task = EmbeddingTask(tokenizer, tiny_bert(), own, ["the sea", "the sky"], augmentation=varied)
+        generator = torch.Generator().manual_seed(4)
+        batches = [task.batch(8, generator, CPU) for _ in range(50)]
+        lengths = [batch.attention.sum(dim=1).tolist() for batch in batches]
+        rows = [
+            row[1 : length - 1]
+            for batch, its in zip(batches, lengths, strict=True)
+            for row, length in zip(batch.ids.tolist(), its, strict=True)
+        ]
+        drawn = [tokenizer.convert_ids_to_tokens(row) for row in rows]
+        words = [word for one in drawn for word in one]
+        assert set(words) <= {*WORDS, "whale"}
+        known.append(sum(" ".join(one) in own for one in drawn) / len(drawn))
+        whales.append(words.count("whale") / len(words))
+
+    # Hardly a span is a whole sentence by chance; one word in nineteen is a whale.
+    assert known[:2] == [1, pytest.approx(0.5, abs=0.1)]
+    assert whales == [0, 0, pytest.approx(0.2 / 19, abs=0.004)]
 
 
 def test_distance_is_that_of_a_worked_example() -> None:
@@ -225,7 +256,9 @@ def test_measuring_leaves_the_training_flags_and_no_gradient() -> None:
 def test_judging_sentences_are_not_trained_on() -> None:
     held_out = sentences(40, 2)
     own = "the boat is on the sea"
-    task = EmbeddingTask(tiny_tokenizer(WORDS), tiny_bert(), [*held_out, own], held_out, judge=5)
+    task = EmbeddingTask(
+        tiny_tokenizer(WORDS), tiny_bert(), [*held_out, own], held_out, judge=5, augmentation=PLAIN
+    )
 
     batch = task.batch(1, torch.Generator().manual_seed(0), CPU)
 

@@ -247,6 +247,25 @@ def test_noise_comes_from_the_seed_and_the_step(dropout: bool) -> None:
     assert not models[0].training
 
 
+@pytest.mark.parametrize("frozen", [(), (torch.nn.Embedding,)])
+def test_frozen_modules_keep_their_parameters_and_flags(frozen: tuple[type[torch.nn.Module], ...]) -> None:
+    model = tiny_model()
+    # What could not be trained before cannot be afterwards.
+    model.transformer.wpe.weight.requires_grad_(False)
+    before = copy.deepcopy(model)
+    task = tiny_task()
+    task.frozen = frozen  # type: ignore[misc]
+
+    Recovery(model, find_targets(model), task, None, 0, replace(OPTIONS, steps=3)).run()
+
+    pairs = zip(model.named_parameters(), before.parameters(), strict=True)
+    equal = {name: torch.equal(new, old) for (name, new), old in pairs}
+    held = ["transformer.wpe.weight", *(["transformer.wte.weight"] if frozen else [])]
+    assert sorted(name for name, same in equal.items() if same) == held
+    trainable = [parameter.requires_grad for parameter in model.parameters()]
+    assert trainable == [parameter.requires_grad for parameter in before.parameters()]
+
+
 def test_a_refused_score_leaves_the_model_plain() -> None:
     model = tiny_model()
 

@@ -72,6 +72,12 @@ def evaluate(
     tokens: Annotated[int, typer.Option("--tokens", min=1, help="Columns whose cycles count.")] = 64,
     block: Annotated[int | None, typer.Option("--block", min=1, help="Tokens per window.")] = None,
     judge: Annotated[int, typer.Option("--judge", min=2, help="Most sentences or questions judged.")] = 1000,
+    spans: Annotated[
+        float, typer.Option("--spans", help="Sentences: share cut from running text instead.")
+    ] = 0.5,
+    replaced: Annotated[
+        float, typer.Option("--replaced", help="Sentences: share of tokens replaced at random.")
+    ] = 0.1,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trials at a time.")] = 1,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     as_json: JsonFlag = False,
@@ -81,6 +87,7 @@ def evaluate(
     from codesign.patterns import parse_choice, parse_direction
     from codesign.subjects import Subject, TaskKind, choose_device
     from spec.arch import ArchConfig
+    from sw.augment import Augmentation
     from sw.mask_search import Allocation
     from sw.pattern import Pattern
     from sw.prune_model import PruneOptions
@@ -110,7 +117,7 @@ def evaluate(
     recipe = Recipe(prune, way, options, stages, refit, batches)
     grid = _Grid(tuple(method or _METHODS), tuple(sparsity or _SPARSITIES), tuple(head_sparsity or ()))
     trials = grid.trials(recipe, config, range(seed, seed + seeds), tokens)
-    subject = Subject(model, train, test, kind, block, judge)
+    subject = Subject(model, train, test, kind, block, judge, Augmentation(spans, replaced))
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output {output} exists and is not a folder; choose another name")
     with progress("evaluating", sum(trial.steps for trial in trials) or len(trials), "steps") as advance:
