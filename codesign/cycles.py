@@ -16,6 +16,7 @@ from hw.decompressor import Decompressor
 from hw.drain_station import DrainStation
 from hw.egress import Egress
 from hw.output_buffer import OutputBuffer
+from hw.output_stage import OutputStage
 from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
@@ -146,7 +147,7 @@ def _timing(arch: ArchConfig) -> Any:
         + OutputBuffer.READY_LATENCY
     )
     timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
-    timing.egress = Egress.LATENCY
+    timing.egress = Egress.LATENCY + (OutputStage.LATENCY if arch.output_blocks else 0)
     timing.words_per_block = arch.words_per_block
     timing.rows = arch.groups
     timing.row_cycles = arch.tokens + 1

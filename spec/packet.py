@@ -19,6 +19,7 @@ from typing import Final
 from spec.arch import ArchConfig
 from spec.errors import FormatError
 from spec.layout import Layout
+from spec.outputs import parameter_words, table_words
 
 __all__ = [
     "COUNTERS",
@@ -36,6 +37,7 @@ __all__ = [
     "frame_packet",
     "framing_words",
     "length_limit",
+    "opcodes_of",
     "read_answers",
     "read_packets",
     "word_bytes_of",
@@ -46,7 +48,7 @@ class Opcode(IntEnum):
     """First field of every header. The core ignores opcodes from ``HOST_ONLY`` to 0x7F."""
 
     BEGIN = 0x01
-    """Start a layer: ``argument`` fingerprint, ``cluster`` direction, ``tag`` echoed in answers."""
+    """Start a layer: ``argument`` fingerprint, ``cluster`` ``spec.outputs.MODE``, ``tag`` echoed in answers."""
     PASS = 0x02
     """Start a pass in the other weight bank; ``argument`` is the chunk of inputs (host only)."""
     BLOCKS = 0x03
@@ -59,6 +61,10 @@ class Opcode(IntEnum):
     """One tile, L inputs of all T tokens after the other; starts the job when it is complete."""
     END = 0x07
     """Answer with DONE when every job is finished."""
+    REQUANTIZE = 0x08
+    """Bias, multiplier and shift of every output; ``argument`` is the zero point. See ``spec.outputs``."""
+    TABLE = 0x09
+    """The table that requantized outputs are looked up in."""
     INFO = 0x40
     """UTF-8 JSON: the architecture at the head of a file, a layer's name and shape after BEGIN."""
     ORDER = 0x41
@@ -71,9 +77,12 @@ class Opcode(IntEnum):
     """Answer: the layer's counters, one 64-bit number per word, in the order of ``COUNTERS``."""
     ERROR = 0x83
     """Answer: ``argument`` is an ``ErrorCode``, ``cluster`` the opcode at fault."""
+    CODES = 0x84
+    """Answer: one block, requantized to ``activation_width`` bits, in the order of PSUMS."""
 
 
 HOST_ONLY: Final = 0x40
+_OUTPUT_STAGE: Final = (Opcode.REQUANTIZE, Opcode.TABLE, Opcode.CODES)
 COUNTERS: Final = ("compute_cycles", "load_cycles", "cycles", "beats", "skipped_beats")
 
 
@@ -95,7 +104,7 @@ class ErrorCode(IntEnum):
     BAD_ARCHITECTURE = 7
     """The stream was packed for another architecture."""
     BAD_SEQUENCE = 8
-    """The packet may not come here: weights before PASS, activations before weights."""
+    """The packet may not come here: weights before PASS, activations before weights, PASS before parameters."""
 
 
 HEADER: Final = Layout(
@@ -136,10 +145,11 @@ class Packet:
 
 
 def descriptor_layout(arch: ArchConfig) -> Layout:
-    """Fields of a block descriptor; the core ignores ``block``, which is the host's.
+    """Fields of a block descriptor.
 
     ``start``: position of the part's first segment. ``split``: the block has several parts, whose
-    psums are summed in ``slot``; ``others`` is their number less one.
+    psums are summed in ``slot``; ``others`` is their number less one. ``block``: number of the block, of
+    which the core reads no more bits than ``output_blocks`` needs.
     """
     return Layout(
         "block descriptor",
@@ -153,6 +163,11 @@ def descriptor_layout(arch: ArchConfig) -> Layout:
     )
 
 
+def opcodes_of(arch: ArchConfig) -> tuple[Opcode, ...]:
+    """Return the opcodes that an accelerator of ``arch`` knows: those of the output stage only if it has one."""
+    return tuple(opcode for opcode in Opcode if arch.output_blocks or opcode not in _OUTPUT_STAGE)
+
+
 def length_limit(opcode: int, arch: ArchConfig) -> int:
     """Longest payload, in words, that the core takes for ``opcode``."""
     match opcode:
@@ -164,6 +179,10 @@ def length_limit(opcode: int, arch: ArchConfig) -> int:
             return arch.value_depth // arch.beats_per_stripe * arch.words_per_stripe
         case Opcode.ACTIVATIONS:
             return arch.activation_depth * arch.words_per_input_word
+        case Opcode.REQUANTIZE:
+            return parameter_words(arch, arch.output_blocks * arch.segment)
+        case Opcode.TABLE:
+            return table_words(arch)
         case Opcode.BEGIN | Opcode.PASS | Opcode.END:
             return 0
         case _:
