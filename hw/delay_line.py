@@ -38,7 +38,7 @@ class DelayLine(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # The place that is written holds the word of one turn before; the register behind it is the last cycle.
+        # The place that is written holds the word of a turn before; the register behind adds a cycle.
         turn = self.cycles - 1
         m.submodules.ring = ring = plain_memory(self.width, turn)
         write, read = ring.write_port(), ring.read_port(domain="comb")

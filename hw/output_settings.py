@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,8 +17,8 @@ __all__ = ["OutputSettings", "settings_shape"]
 def settings_shape(arch: ArchConfig) -> data.StructLayout:
     """What the output stage is told.
 
-    ``mode`` and ``zero_point`` are the layer's. ``restart``: a packet starts. ``parameters``, ``entries``: the
-    word on the load bus belongs to REQUANTIZE, to TABLE.
+    ``mode`` and ``zero_point`` are the layer's. ``restart``: a packet starts. ``parameters``, ``entries``:
+    the word on the load bus belongs to REQUANTIZE, to TABLE.
     """
     return data.StructLayout(
         {

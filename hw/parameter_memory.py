@@ -18,8 +18,8 @@ __all__ = ["ParameterMemory"]
 class ParameterMemory(wiring.Component):
     """Take entries in the order of the outputs; give those of a word of psums, block by block.
 
-    A word of psums meets each lane in the same places, so there is a memory for each lane of a word. Where the
-    psums of one word may lie in several group rows, each row reads a copy of its own.
+    A word of psums has each lane in the same places, so there is a memory for each lane of a word. Where
+    the psums of one word may lie in several group rows, each row reads a copy of its own.
 
     Latency ``LATENCY`` cycles from ``step`` to ``parameters``; a word per cycle.
 

@@ -45,7 +45,7 @@ class Layer:
     parameters: OutputParameters | None
 
     @classmethod
-    def random(cls, rng: random.Random, *, relu: bool, table: bool) -> "Layer":
+    def drawn(cls, rng: random.Random, *, relu: bool, table: bool) -> "Layer":
         generator = np.random.default_rng(rng.getrandbits(32))
         entries = generator.integers(LOW, HIGH + 1, 1 << WIDTH).astype(np.int8)
         return cls(
@@ -140,7 +140,7 @@ async def blocks_come_out_as_codes_or_unchanged(dut: Any, longest_gap: int) -> N
     rng = random.Random(f"output-stage-{longest_gap}")
     ports = Ports(dut, OutputStage(ARCH))
     await start(dut)
-    layers = [Layer.random(rng, relu=relu, table=table) for relu in (False, True) for table in (False, True)]
+    layers = [Layer.drawn(rng, relu=relu, table=table) for relu in (False, True) for table in (False, True)]
     for layer in (layers[3], Layer(None), *layers):
         ports.hold(settings=layer.settings)
         await layer.load(ports, rng)

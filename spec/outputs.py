@@ -50,7 +50,7 @@ TABLE_ENTRIES_PER_WORD: Final = 4
 
 
 def entries_per_word(arch: ArchConfig) -> int:
-    """Entries in one word of REQUANTIZE, from bit 0 up: a power of two, at most L, so that no lane comes twice."""
+    """Entries in one word of REQUANTIZE, from bit 0 up: a power of two, at most L, one for each lane."""
     fitting = max(arch.stream_width // OUTPUT_PARAMETERS.width, 1)
     return min(arch.lanes, 1 << (fitting.bit_length() - 1))
 

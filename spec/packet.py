@@ -48,7 +48,7 @@ class Opcode(IntEnum):
     """First field of every header. The core ignores opcodes from ``HOST_ONLY`` to 0x7F."""
 
     BEGIN = 0x01
-    """Start a layer: ``argument`` fingerprint, ``cluster`` ``spec.outputs.MODE``, ``tag`` echoed in answers."""
+    """Start a layer: ``argument`` fingerprint, ``cluster`` mode (``spec.outputs``), ``tag`` for answers."""
     PASS = 0x02
     """Start a pass in the other weight bank; ``argument`` is the chunk of inputs (host only)."""
     BLOCKS = 0x03
@@ -104,7 +104,7 @@ class ErrorCode(IntEnum):
     BAD_ARCHITECTURE = 7
     """The stream was packed for another architecture."""
     BAD_SEQUENCE = 8
-    """The packet may not come here: weights before PASS, activations before weights, PASS before parameters."""
+    """The packet may not come here: weights before PASS, PASS before output parameters."""
 
 
 HEADER: Final = Layout(
@@ -164,7 +164,7 @@ def descriptor_layout(arch: ArchConfig) -> Layout:
 
 
 def opcodes_of(arch: ArchConfig) -> tuple[Opcode, ...]:
-    """Return the opcodes that an accelerator of ``arch`` knows: those of the output stage only if it has one."""
+    """Return the opcodes that ``arch`` knows: those of the output stage only if it has one."""
     return tuple(opcode for opcode in Opcode if arch.output_blocks or opcode not in _OUTPUT_STAGE)
 
 

@@ -108,11 +108,10 @@ def requantize(psums: NDArray[Any], parameters: OutputParameters, width: int) ->
     rounded = (accumulators * parameters.multiplier[:, None] >> shift - 1) + 1 >> 1
     low, high = signed_range(width)
     floor = parameters.zero_point if parameters.relu else low
-    codes = np.clip(rounded + parameters.zero_point, floor, high)
-    if parameters.table is None:
-        return codes.astype(np.int8)
-    entries: NDArray[np.int8] = parameters.table[codes & ((1 << width) - 1)]
-    return entries
+    codes: NDArray[np.int64] = np.clip(rounded + parameters.zero_point, floor, high)
+    if parameters.table is not None:
+        codes = parameters.table[codes & ((1 << width) - 1)].astype(np.int64)
+    return codes.astype(np.int8)
 
 
 def fixed_point(scale: float) -> tuple[int, int]:
@@ -180,7 +179,7 @@ def output_parameters(
 
 
 def tabulate(
-    function: Callable[[NDArray[np.float64]], NDArray[np.floating]],
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
     scale: float,
     zero_point: int,
@@ -204,7 +203,8 @@ def tabulate(
     low, high = signed_range(width)
     codes = np.arange(1 << width)
     codes = np.where(codes > high, codes - (1 << width), codes)
-    values = np.asarray(function((codes - zero_point) * scale), np.float64) / output_scale
+    values = function((codes - zero_point) * np.float64(scale)) / output_scale
     if not np.isfinite(values).all():
         raise ConfigError("a table's function must be finite for every code")
-    return np.clip(np.rint(values) + output_zero_point, low, high).astype(np.int8)
+    table: NDArray[np.int8] = np.clip(np.rint(values) + output_zero_point, low, high).astype(np.int8)
+    return table

@@ -241,8 +241,8 @@ def _check_stage(layer: QuantizedLayer, blocking: Blocking, arch: ArchConfig) ->
     layer.outputs.check(layer.rows, arch.activation_width, layer.name)
     if blocking.blocks > arch.output_blocks:
         raise ConfigError(
-            f"layer {layer.name} is requantized and has {blocking.blocks} blocks, but the output parameters of "
-            f"{arch.output_blocks} fit on chip; raise `output_blocks`"
+            f"layer {layer.name} is requantized and has {blocking.blocks} blocks, but the output parameters "
+            f"of {arch.output_blocks} fit on chip; raise `output_blocks`"
         )
     check_accumulators(layer.weights, layer.outputs.bias, arch, layer.name)
 

@@ -50,7 +50,7 @@ class _Bank:
 
 
 def execute(stream: bytes, arch: ArchConfig) -> bytes:
-    """Return the PSUMS or CODES answers to the jobs in ``stream``, cluster by cluster; DONE is not among them.
+    """Return the PSUMS or CODES answers to the jobs in ``stream``, cluster by cluster, without DONE.
 
     Raises
     ------
@@ -158,7 +158,7 @@ class _Machine:
         if opcode == Opcode.REQUANTIZE:
             self.parameters = _parameters(packet.payload, self.arch)
             width = self.arch.activation_width
-            self.zero_point = int(_signed(packet.header.argument >> np.arange(width) & 1))
+            self.zero_point = int(_signed((packet.header.argument >> np.arange(width) & 1).astype(np.uint8)))
         else:
             self.table = _table(packet.payload, self.arch)
 

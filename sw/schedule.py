@@ -198,8 +198,8 @@ def _passes(costs: _Costs, arch: ArchConfig, name: str, whole: bool) -> list[lis
 def _too_long(name: str, count: int, what: str, parameter: str) -> str:
     """Why a block of ``count`` beats or records cannot be requantized."""
     return (
-        f"layer {name} is requantized, so each of its blocks must fit in one pass, but one has {count} {what}; "
-        f"raise `{parameter}`"
+        f"layer {name} is requantized, so each of its blocks must fit in one pass, but one has {count} "
+        f"{what}; raise `{parameter}`"
     )
 
 

@@ -242,7 +242,8 @@ def _check_whole(raw: RawLayer, chunks: int) -> None:
         for part in (part for cluster in one.clusters for part in cluster.parts):
             if chunks > 1 or passes.setdefault(part.block, number) != number:
                 raise FormatError(
-                    f"layer {raw.name} is requantized, but block {part.block} comes in several chunks or passes"
+                    f"layer {raw.name} is requantized, but block {part.block} comes in several chunks or "
+                    f"passes"
                 )
 
 

@@ -1,4 +1,4 @@
-"""Requantized layers through the complete RTL: every code equals PyTorch's, every counter the cycle model's."""
+"""Requantized layers through the RTL: every code equals PyTorch's, every counter the cycle model's."""
 
 from dataclasses import replace
 from functools import cache
