@@ -310,6 +310,7 @@ def _sentence(error: ValidationError) -> str:
 PRESETS: Final[dict[str, dict[str, int]]] = {
     "tiny": {"clusters": 1, "lanes": 2, "tokens": 2},
     "small": {"clusters": 1, "lanes": 4, "tokens": 4},
+    "small_int8": {"clusters": 1, "lanes": 4, "tokens": 4, "output_blocks": 64},
     "ulx3s": {"clusters": 4, "lanes": 4, "tokens": 8, "activation_depth": 512, "stream_width": 128},
     "paper": {"clusters": 32, "lanes": 8, "tokens": 16, "stream_width": 512},
 }

@@ -113,7 +113,7 @@ def output_cases(arch: ArchConfig, seed: int) -> list[Case]:
     ]
     cases: list[Case] = []
     for number, (relu, table) in enumerate([(False, False), (True, False), (False, True), (True, True)] * 3):
-        direction, shape = Direction(number % 2), shapes[number % len(shapes)]
+        direction, shape = Direction((number + number // 4) % 2), shapes[number % len(shapes)]
         density = float(rng.choice([0.1, 0.5, 0.9]))
         layer = random_layer(rng, arch, shape, direction, density)
         activations = random_activations(rng, arch, layer, int(rng.integers(1, 3 * tokens + 2)))

@@ -1,4 +1,4 @@
-"""Output parameters: exact arithmetic, real scales, tables, and the distance to PyTorch's quantized linear."""
+"""Output parameters: exact arithmetic, real scales, tables, distance to PyTorch's quantized linear."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -25,15 +25,15 @@ from tests.accelerator_runs import frames, make_jobs, reframe, stream_of
 from tests.output_jobs import OUTPUT_ARCHS, output_cases, random_outputs, with_outputs
 from tests.small_layers import random_layer
 
-# PyTorch's kernels round four times to float32 (psum, scale of a psum, scale of an output, their product), by
-# at most 2^-24 each; our multiplier is rounded by at most 2^-31.
+# PyTorch's kernels round four times to float32 (psum, its scale, scale of an output, their product), by at
+# most 2^-24 each; our multiplier is rounded by at most 2^-31.
 RELATIVE_ERROR = Fraction(1, 1 << 22) + Fraction(1, 1 << 30)
 # oneDNN adds the zero point, of 0 to 255, before it rounds to an integer: half of the last place below 256.
 ABSOLUTE_ERROR = Fraction(1, 1 << 17)
 # A bias in float32 is divided by the scale of a psum, with four more roundings, and added, with one.
 BIASED_ERROR = Fraction(1, 1 << 21) + Fraction(1, 1 << 30)
 # What is left of that where the answer is inside the range, or next to it.
-assert 257 * RELATIVE_ERROR + ABSOLUTE_ERROR < Fraction(1, 1 << 13)
+assert Fraction(1, 1 << 13) > 257 * RELATIVE_ERROR + ABSOLUTE_ERROR
 
 ENGINES = [engine for engine in torch.backends.quantized.supported_engines if engine != "none"]
 
@@ -116,7 +116,7 @@ def quantized_linear(
     y_scale: float,
     zero_point: int,
 ) -> NDArray[np.int64]:
-    """What ``torch.ao.nn.quantized.Linear`` makes of the same integers; its codes are unsigned, ours signed."""
+    """What ``torch.ao.nn.quantized.Linear`` makes of the same integers; its codes count from 0."""
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine
     try:
@@ -132,7 +132,7 @@ def quantized_linear(
         assert np.array_equal(per_row.int_repr().numpy(), weights)
         linear.set_weight_bias(per_row, None if bias is None else torch.from_numpy(bias))
         linear.scale, linear.zero_point = y_scale, zero_point + 128
-        # 7 bits: kernels for machines without an 8-bit dot product add two products in 16 bits.
+        # 7 bits: kernels of machines without an 8-bit dot product add two products in 16 bits.
         inputs = torch._make_per_tensor_quantized_tensor(
             torch.from_numpy((x.T + 64).astype(np.uint8)), x_scale, 64
         )
