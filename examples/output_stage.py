@@ -90,7 +90,7 @@ def main() -> int:
     )
     print(f"all cycles: {counts.cycles:,}, the cycle model's too")
     print(
-        f"step of a code {gelu_scale:.4f}; from GELU in float: mean {error.mean():.4f}, largest {error.max():.4f}"
+        f"a code is {gelu_scale:.4f}; off GELU in float: mean {error.mean():.4f}, largest {error.max():.4f}"
     )
     return 1 if done.failures else 0
 
