@@ -47,7 +47,7 @@ def main() -> int:
     arch = ArchConfig.load(arguments.arch)
     weight = load_matrices("minilm")[NAME][: arguments.rows]
     model, _ = load_pretrained(model_folder(), AutoModel)
-    bias = find_targets(model)[NAME].modules[0].bias.detach()[: arguments.rows]
+    bias = dict(find_targets(model)[NAME].modules[0].named_parameters())["bias"].detach()[: arguments.rows]
     inputs = capture_activations("minilm", tokens=arguments.tokens)[NAME]
 
     pruned = prune_layer(
@@ -86,7 +86,7 @@ def main() -> int:
         f"{layer.rows} x {layer.cols}, {layer.kept:,} weights kept, {codes.shape[1]} tokens, {arch.pes} PEs"
     )
     print(
-        f"codes: {codes.dtype}, {codes.unique().numel()} different, all equal PyTorch's: {not done.failures}"
+        f"codes: {codes.dtype}, {np.unique(codes.numpy()).size} different, equal PyTorch's: {not done.failures}"
     )
     print(f"all cycles: {counts.cycles:,}, the cycle model's too")
     print(

@@ -62,7 +62,7 @@ class CodeTable(wiring.Component):
         m = Module()
         width = len(self.code)
         place_bits = TABLE_ENTRIES_PER_WORD.bit_length() - 1
-        m.submodules.words = words = BlockMemory(len(self.write_data), table_words(self.arch))
+        m.submodules.entries = words = BlockMemory(len(self.write_data), table_words(self.arch))
         m.d.comb += [
             words.write_enable.eq(self.write_enable),
             words.write_address.eq(self.write_address),

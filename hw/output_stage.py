@@ -144,7 +144,8 @@ class OutputStage(wiring.Component):
             m.d.sync += number.eq(number + 1)
         with m.If(is_data & requantize):
             m.d.sync += packed.word_select(place, len(codes)).eq(codes)
-        with m.Else():
+        # Between the words of a block there may be nothing for a while.
+        with m.Elif(kind != ItemKind.IDLE):
             m.d.sync += packed.eq(Cat(header, word[header_shape().size :]))
         m.d.comb += [
             self.word_out.eq(packed),

@@ -40,7 +40,7 @@ def test_every_code_and_every_counter_is_exact(name: str) -> None:
 def test_stalls_change_no_code_and_no_load_count(name: str) -> None:
     arch, jobs = OUTPUT_ARCHS[name], jobs_of(name)
 
-    answers = run_jobs(jobs, arch, stall_i=0.2, stall_o=0.6, seed=5)
+    answers = run_jobs(jobs, arch, stall_i=0.2, stall_o=0.9, seed=5)
 
     assert all_defects(jobs, answers, arch, stalled=True) == []
 

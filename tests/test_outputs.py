@@ -120,7 +120,7 @@ def quantized_linear(
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine
     try:
-        linear = torch.ao.nn.quantized.Linear(weights.shape[1], weights.shape[0])
+        linear: Any = torch.ao.nn.quantized.Linear(weights.shape[1], weights.shape[0])  # type: ignore[no-untyped-call]
         real = torch.from_numpy(weights.astype(np.float64) * scales[:, None]).float()
         per_row = torch.quantize_per_channel(
             real,
