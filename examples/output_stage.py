@@ -85,9 +85,8 @@ def main() -> int:
     print(
         f"{layer.rows} x {layer.cols}, {layer.kept:,} weights kept, {codes.shape[1]} tokens, {arch.pes} PEs"
     )
-    print(
-        f"codes: {codes.dtype}, {np.unique(codes.numpy()).size} different, equal PyTorch's: {not done.failures}"
-    )
+    different = np.unique(codes.numpy()).size
+    print(f"codes: {codes.dtype}, {different} different, all equal PyTorch's: {not done.failures}")
     print(f"all cycles: {counts.cycles:,}, the cycle model's too")
     print(
         f"a code is {gelu_scale:.4f}; off GELU in float: mean {error.mean():.4f}, largest {error.max():.4f}"
