@@ -1,7 +1,8 @@
 """What the generated Verilog becomes in yosys, family by family: cells after technology mapping.
 
-    python benchmarks/synthesis.py [--arch ARCH] [--families ecp5 ice40 xilinx]
+    python -m benchmarks.synthesis [--arch ARCH] [--families ecp5 ice40 xilinx] [--stage]
 
+With `--stage` the output stage alone is counted, of an architecture that has one; ECP5 gets its primitives.
 Counts are of yosys alone: nothing is placed or routed, so there is no clock rate here.
 
 `synth_ice40` runs without `-dsp`. With it, yosys 0.70 ties the product of a pipelined multiplier like ours to
@@ -20,8 +21,11 @@ from typing import Final
 
 from boards.place_route import run_tool
 from codesign.verilog import accelerator_verilog
-from hw.emit import TOP_MODULE
+from hw import family as primitives
+from hw.emit import TOP_MODULE, emit_component
+from hw.output_stage import OutputStage
 from spec.arch import ArchConfig
+from spec.errors import ConfigError
 
 __all__ = ["FAMILIES", "Family", "Synthesis", "synthesize"]
 
@@ -118,15 +122,16 @@ class Synthesis:
         )
 
 
-def synthesize(arch: ArchConfig, family: Family, folder: Path) -> Synthesis:
-    """Run one family's synthesis in ``folder``.
+def synthesize(arch: ArchConfig, family: Family, folder: Path, *, stage: bool = False) -> Synthesis:
+    """Run one family's synthesis in ``folder``, of the accelerator or of its output stage alone.
 
     Raises
     ------
     ConfigError
         If yosys is missing or refuses the Verilog; carries the end of its output.
     """
-    (folder / "design.v").write_text(accelerator_verilog(arch))
+    verilog = _stage_verilog(arch, family) if stage else accelerator_verilog(arch)
+    (folder / "design.v").write_text(verilog)
     script = (
         f"read_verilog design.v; {family.command} -top {TOP_MODULE}; check; tee -q -o stat.json stat -json"
     )
@@ -142,11 +147,20 @@ def synthesize(arch: ArchConfig, family: Family, folder: Path) -> Synthesis:
     return Synthesis(family, cells, log, monotonic() - started)
 
 
+def _stage_verilog(arch: ArchConfig, family: Family) -> str:
+    """The output stage, under the name of the top."""
+    if not arch.output_blocks:
+        raise ConfigError("the architecture has no output stage to count; raise `output_blocks` from 0")
+    placed = primitives.Family.ECP5 if family is FAMILIES["ecp5"] else primitives.Family.GENERIC
+    return emit_component(OutputStage(arch), TOP_MODULE, placed)
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Count cells of one architecture in yosys.")
     parser.add_argument("--arch", default="tiny", metavar="ARCH")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--stage", action="store_true", help="count the output stage alone")
     arguments = parser.parse_args()
     arch = ArchConfig.load(arguments.arch)
     kinds = list(FAMILIES["ecp5"].kinds)
@@ -155,7 +169,7 @@ def main() -> int:
     print("|---" * (len(kinds) + 5) + "|")
     for name in arguments.families:
         with tempfile.TemporaryDirectory(prefix="mixvec-") as folder:
-            done = synthesize(arch, FAMILIES[name], Path(folder))
+            done = synthesize(arch, FAMILIES[name], Path(folder), stage=arguments.stage)
         counts = " | ".join(f"{done.count(kind):,}" for kind in kinds)
         print(
             f"| `{done.family.command}` | {counts} | {len(done.unmapped)} | {len(done.latches)} "

@@ -54,7 +54,7 @@ TIMING: Final = np.dtype(
         "drain_tail",
         # cycles from the collector's trailer to the job's end, less one per cluster
         "collect_tail",
-        # cycles through the egress queue
+        # cycles through output stage and egress queue
         "egress",
         # stream words of a block
         "words_per_block",

@@ -13,6 +13,7 @@ from hw.cluster import Cluster
 from hw.decompressor import Decompressor
 from hw.egress import Egress
 from hw.output_buffer import OutputBuffer
+from hw.output_stage import OutputStage
 from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
@@ -160,7 +161,7 @@ def _timing(arch: ArchConfig) -> Any:
     timing.start = Decompressor.START_LATENCY
     timing.drain_tail = 1 + Cluster.drain_latency(arch) + OutputBuffer.READY_LATENCY
     timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
-    timing.egress = Egress.LATENCY
+    timing.egress = Egress.LATENCY + (OutputStage.LATENCY if arch.output_blocks else 0)
     timing.words_per_block = arch.words_per_block
     timing.rows = arch.groups
     timing.row_cycles = arch.tokens

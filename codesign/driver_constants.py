@@ -60,6 +60,8 @@ def _architecture(arch: ArchConfig) -> Iterator[Constant]:
         ("BLOCK_WORDS", arch.words_per_block, "payload of PSUMS"),
     ):
         yield Constant("The architecture", name, value, meaning)
+    if arch.output_blocks:
+        yield Constant("The architecture", "CODE_WORDS", arch.code_words_per_block, "payload of CODES")
     yield Constant("The architecture", "FINGERPRINT", arch.fingerprint, "argument of BEGIN", True)
 
 

@@ -29,13 +29,13 @@ class Simulation:
     ----------
     reports : tuple of LayerReport
         Cycles are the RTL's own.
-    outputs : dict of str to ndarray of int32, shape (M, N)
+    outputs : dict of str to ndarray of int32, or of int8 if requantized, shape (M, N)
     failures : tuple of str
         One sentence for every check that failed.
     """
 
     reports: tuple[LayerReport, ...]
-    outputs: dict[str, NDArray[np.int32]]
+    outputs: dict[str, NDArray[np.int32] | NDArray[np.int8]]
     failures: tuple[str, ...]
 
 
@@ -74,7 +74,8 @@ def simulate_layers(
             tokens = inputs.shape[1]
             model = layer_cycles(layer, arch, tokens, inputs)
             jobs.append((layer, inputs, model, dense_cycles(layer, arch, tokens)))
-    reports, outputs = [], {}
+    reports = []
+    outputs: dict[str, NDArray[np.int32] | NDArray[np.int8]] = {}
     failures: list[str] = []
     with progress("simulating", sum(model.cycles for _, _, model, _ in jobs), "cycles") as advance:
         for layer, inputs, model, dense in jobs:

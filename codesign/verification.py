@@ -14,10 +14,11 @@ from sim.stream_run import StreamResult, run_stream
 from spec.arch import ArchConfig
 from spec.counters import COUNTERS
 from spec.errors import FormatError
-from sw.job import job_stream, read_outputs, tile_count
+from spec.numbers import signed_range
+from sw.job import answer_format, job_stream, read_outputs, tile_count
 from sw.unpack import PackedLayer
 
-__all__ = ["Verification", "expected_words", "integer_product", "verify_layer"]
+__all__ = ["Verification", "expected_words", "integer_outputs", "integer_product", "verify_layer"]
 
 _PACKET_WORDS = 2
 """Header and CRC word of an answer."""
@@ -29,7 +30,7 @@ class Verification:
 
     Parameters
     ----------
-    outputs : ndarray of int32, shape (M, N)
+    outputs : ndarray of int32, or of int8 if requantized, shape (M, N)
     mismatches : int
         Outputs that differ from PyTorch's.
     counters : CycleCount
@@ -38,7 +39,7 @@ class Verification:
         One sentence for every check that failed.
     """
 
-    outputs: NDArray[np.int32]
+    outputs: NDArray[np.int32] | NDArray[np.int8]
     mismatches: int
     counters: CycleCount
     failures: tuple[str, ...]
@@ -56,13 +57,34 @@ def integer_product(weights: NDArray[Any], activations: NDArray[Any]) -> NDArray
     return product
 
 
+def integer_outputs(layer: PackedLayer, activations: NDArray[Any], arch: ArchConfig) -> NDArray[np.int64]:
+    """Return what PyTorch's integers say of ``layer``: the product, or the codes that it requantizes to."""
+    product = torch.from_numpy(integer_product(layer.weights, activations))
+    its = layer.outputs
+    if its is None:
+        outputs: NDArray[np.int64] = product.numpy()
+        return outputs
+    bias, multiplier, shift = (
+        torch.from_numpy(its_own)[:, None] for its_own in (its.bias, its.multiplier, its.shift)
+    )
+    half = torch.bitwise_left_shift(torch.ones_like(shift), shift - 1)
+    rounded = torch.bitwise_right_shift((product + bias) * multiplier + half, shift)
+    low, high = signed_range(arch.activation_width)
+    codes = (rounded + its.zero_point).clamp(its.zero_point if its.relu else low, high)
+    if its.table is not None:
+        codes = torch.from_numpy(its.table.astype(np.int64))[codes % (1 << arch.activation_width)]
+    outputs = codes.numpy()
+    return outputs
+
+
 def expected_words(layer: PackedLayer, tokens: int, arch: ArchConfig) -> int:
     """Return how many words the accelerator answers: every block of every job, then DONE."""
     blocks = sum(
         len({part.block for cluster in one.clusters for part in cluster}) for one in layer.schedule.passes
     )
     jobs = blocks * tile_count(tokens, arch)
-    return jobs * (arch.words_per_block + _PACKET_WORDS) + len(COUNTERS) + _PACKET_WORDS
+    _, words, _ = answer_format(layer, arch)
+    return jobs * (words + _PACKET_WORDS) + len(COUNTERS) + _PACKET_WORDS
 
 
 def verify_layer(
@@ -131,7 +153,7 @@ def _judge(
             f"{say} the RTL sent no counters: {'; '.join(answer.errors) or 'no DONE packet'}"
         )
     counters = CycleCount(**answer.counters)
-    expected = integer_product(layer.weights, activations)
+    expected = integer_outputs(layer, activations, arch)
     mismatches = int(np.count_nonzero(answer.outputs != expected))
     failures = [f"{say} {error}" for error in answer.errors]
     if mismatches:

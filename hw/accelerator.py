@@ -13,6 +13,7 @@ from hw.deframer import Deframer
 from hw.egress import Egress
 from hw.instance import place
 from hw.loader import Loader
+from hw.output_stage import OutputStage
 from hw.packet_reader import PacketReader
 from hw.pipeline import delay
 from hw.scheduler import Scheduler
@@ -60,7 +61,8 @@ class Accelerator(wiring.Component):
     @staticmethod
     def egress_depth(arch: ArchConfig) -> int:
         """Entries of the egress queue: enough to cover the collect chain at one word per cycle."""
-        return 1 << (arch.clusters + 20 - 1).bit_length()
+        stage = OutputStage.LATENCY if arch.output_blocks else 0
+        return 1 << (arch.clusters + 20 + stage - 1).bit_length()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -126,9 +128,21 @@ class Accelerator(wiring.Component):
             collector.credit.eq(egress.credit),
             adder.clear.eq(loader.begin),
             adder.tag.eq(loader.tag),
-            egress.kind.eq(adder.kind),
-            egress.word.eq(adder.word),
-            egress.emit.eq(adder.emit),
+        ]
+        if not self.arch.output_blocks:
+            m.d.comb += [egress.kind.eq(adder.kind), egress.word.eq(adder.word), egress.emit.eq(adder.emit)]
+            return
+        m.submodules.outputs = outputs = OutputStage(self.arch)
+        m.d.comb += [
+            outputs.settings.eq(loader.settings),
+            outputs.load_data.eq(loader.load.data),
+            outputs.kind.eq(adder.kind),
+            outputs.word.eq(adder.word),
+            outputs.emit.eq(adder.emit),
+            outputs.block.eq(adder.block),
+            egress.kind.eq(outputs.kind_out),
+            egress.word.eq(outputs.word_out),
+            egress.emit.eq(outputs.emit_out),
         ]
 
     def _count(

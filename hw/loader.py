@@ -6,10 +6,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.output_settings import OutputSettings, settings_shape
 from hw.pipeline import delay
 from hw.shapes import JOB_WIDTH, LoadKind, header_shape, job_shape, load_shape
 from spec.arch import ArchConfig
-from spec.packet import HOST_ONLY, ErrorCode, Opcode, length_limit
+from spec.packet import HOST_ONLY, ErrorCode, Opcode, length_limit, opcodes_of
 
 __all__ = ["Loader"]
 
@@ -53,6 +54,8 @@ class Loader(wiring.Component):
         Pulse with ``commit``: the weight bank changes.
     activations_free, weights_free, idle : In
         What ACTIVATIONS, PASS, and BEGIN and END wait for.
+    settings : Out(settings_shape(arch))
+        For the output stage, if there is one.
     """
 
     header: data.View
@@ -74,6 +77,7 @@ class Loader(wiring.Component):
     activations_free: Signal
     weights_free: Signal
     idle: Signal
+    settings: data.View
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -99,6 +103,7 @@ class Loader(wiring.Component):
                 "weights_free": In(1),
                 "idle": In(1),
             }
+            | ({"settings": Out(settings_shape(arch))} if arch.output_blocks else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -109,11 +114,14 @@ class Loader(wiring.Component):
         blocks = Signal(self.job.blocks.shape())
         weight_bank, activation_bank = Signal(), Signal()
         job = Signal(JOB_WIDTH)
-        self._judge(m, begun, loading, blocks, seen.bit_select(self.header.cluster, 1))
+        allowed = self._allow(begun, loading, blocks, seen.bit_select(self.header.cluster, 1))
+        commits = {opcode: Signal(name=f"commit_{opcode.name.lower()}") for opcode in opcodes_of(arch)}
+        if arch.output_blocks:
+            self._settle_outputs(m, begun, commits, allowed)
+        self._judge(m, allowed)
 
         m.d.sync += self.load.kind.eq(LoadKind.IDLE)
         self._load(m, weight_bank, activation_bank)
-        commits = {opcode: Signal(name=f"commit_{opcode.name.lower()}") for opcode in Opcode}
         for opcode, signal in commits.items():
             # Known long before, so that the commit itself goes through one gate.
             named = delay(m, self.header.opcode == opcode, 1, f"is_{opcode.name.lower()}")
@@ -180,16 +188,9 @@ class Loader(wiring.Component):
                 self.load.data.eq(word),
             ]
 
-    def _judge(self, m: Module, begun: Signal, loading: Signal, blocks: Signal, seen: Value) -> None:
-        """Find the rules that forbid a packet, and what an admitted one waits for."""
-        header = self.header
-        waits = {
-            Opcode.BEGIN: self.idle,
-            Opcode.PASS: self.weights_free,
-            Opcode.ACTIVATIONS: self.activations_free,
-            Opcode.END: self.idle,
-        }
-        allowed = {
+    def _allow(self, begun: Signal, loading: Signal, blocks: Signal, seen: Value) -> dict[Opcode, Value]:
+        """Return where each packet may come."""
+        return {
             Opcode.BEGIN: Const(1),
             Opcode.PASS: begun,
             Opcode.END: begun,
@@ -197,6 +198,35 @@ class Loader(wiring.Component):
             Opcode.RECORDS: loading,
             Opcode.VALUES: loading,
             Opcode.ACTIVATIONS: begun & (blocks != 0),
+        }
+
+    def _settle_outputs(
+        self, m: Module, begun: Signal, commits: dict[Opcode, Signal], allowed: dict[Opcode, Value]
+    ) -> None:
+        """Keep what the output stage is told; it has a say in which packets may come."""
+        m.submodules.outputs = outputs = OutputSettings(self.arch)
+        m.d.comb += [
+            outputs.header.eq(self.header),
+            outputs.opened.eq(self.opened),
+            outputs.word_valid.eq(delay(m, self.word_valid, 1, "output_word", reset_less=False)),
+            outputs.begin.eq(commits[Opcode.BEGIN]),
+            outputs.next_pass.eq(commits[Opcode.PASS]),
+            outputs.requantize.eq(commits[Opcode.REQUANTIZE]),
+            outputs.table.eq(commits[Opcode.TABLE]),
+            self.settings.eq(outputs.settings),
+        ]
+        allowed[Opcode.PASS] &= outputs.complete
+        allowed[Opcode.REQUANTIZE] = begun & outputs.takes_parameters
+        allowed[Opcode.TABLE] = begun & outputs.takes_table
+
+    def _judge(self, m: Module, allowed: dict[Opcode, Value]) -> None:
+        """Find the rules that forbid a packet, and what an admitted one waits for."""
+        header = self.header
+        waits = {
+            Opcode.BEGIN: self.idle,
+            Opcode.PASS: self.weights_free,
+            Opcode.ACTIVATIONS: self.activations_free,
+            Opcode.END: self.idle,
         }
         # Compared while the header is still on its way into its register; every limit at once.
         fresh = data.View(header_shape(), self.word[:64])

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory
 from hw.pipeline import delay
-from hw.shapes import JOB_WIDTH, ItemKind, bundle, closed_shape, item_shape, offer_shape
+from hw.shapes import JOB_WIDTH, ItemKind, block_shape, bundle, closed_shape, item_shape, offer_shape
 from spec.arch import ArchConfig
 
 __all__ = ["OutputBuffer"]
@@ -107,11 +107,10 @@ class OutputBuffer(wiring.Component):
         sequence, half, ready_half = Signal(16), Signal(), Signal()
         closed = self.closed
         with m.If(self.describe):
+            m.d.sync += [offers[half].sequence.eq(sequence)]
+            for field in ("split", "slot", "others", *block_shape(self.arch)):
+                m.d.sync += offers[half][field].eq(closed.block[field])
             m.d.sync += [
-                offers[half].sequence.eq(sequence),
-                offers[half].split.eq(closed.block.split),
-                offers[half].slot.eq(closed.block.slot),
-                offers[half].others.eq(closed.block.others),
                 jobs[half].eq(closed.job),
                 sequence.eq(Mux(closed.last, 0, sequence + 1)),
                 half.eq(~half),

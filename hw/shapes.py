@@ -5,6 +5,7 @@ from amaranth.lib import data, enum
 
 from spec.arch import ArchConfig
 from spec.layout import Layout
+from spec.outputs import MODE, OUTPUT_PARAMETERS
 from spec.packet import HEADER, descriptor_layout
 from spec.record import record_layout
 
@@ -13,6 +14,7 @@ __all__ = [
     "ItemKind",
     "LoadKind",
     "beat_shape",
+    "block_shape",
     "bundle",
     "closed_shape",
     "column_shape",
@@ -21,7 +23,9 @@ __all__ = [
     "item_shape",
     "job_shape",
     "load_shape",
+    "mode_shape",
     "offer_shape",
+    "parameters_shape",
     "record_shape",
     "token_shape",
     "vector_shape",
@@ -81,9 +85,25 @@ def record_shape(arch: ArchConfig) -> data.StructLayout:
 
 
 def descriptor_shape(arch: ArchConfig) -> data.StructLayout:
-    """``spec.packet.descriptor_layout`` without the host's field."""
-    fields = descriptor_layout(arch).widths
-    return data.StructLayout({name: unsigned(width) for name, width in fields if name != "block"})
+    """``spec.packet.descriptor_layout`` with as much of the last field, ``block``, as the core reads."""
+    fields = {name: unsigned(width) for name, width in descriptor_layout(arch).widths if name != "block"}
+    return data.StructLayout(fields | block_shape(arch))
+
+
+def block_shape(arch: ArchConfig) -> dict[str, Shape]:
+    """Number of the block whose output parameters are meant; empty without an output stage."""
+    return {"block": _index(arch.output_blocks)} if arch.output_blocks else {}
+
+
+def mode_shape() -> data.StructLayout:
+    """``spec.outputs.MODE``."""
+    return _shape(MODE)
+
+
+def parameters_shape() -> data.StructLayout:
+    """``spec.outputs.OUTPUT_PARAMETERS``."""
+    fields = {name: unsigned(width) for name, width in OUTPUT_PARAMETERS.widths}
+    return data.StructLayout(fields | {"bias": signed(fields["bias"].width)})
 
 
 def header_shape() -> data.StructLayout:
@@ -213,6 +233,7 @@ def offer_shape(arch: ArchConfig) -> data.StructLayout:
             "slot": descriptor_shape(arch)["slot"].shape,
             "others": 8,
         }
+        | block_shape(arch)
     )
 
 

@@ -10,7 +10,7 @@ from hw.ecp5 import ecp5_gated_sum
 from hw.family import Family, family_of
 from hw.memory import BlockMemory
 from hw.pipeline import delay
-from hw.shapes import ItemKind, bundle, header_shape, item_shape, offer_shape
+from hw.shapes import ItemKind, block_shape, bundle, header_shape, item_shape, offer_shape
 from spec.arch import ArchConfig
 from spec.packet import Opcode
 
@@ -42,6 +42,8 @@ class SplitAdder(wiring.Component):
         The item is part of an answer; else it only went into its slot.
     job_end : Out(1)
         Pulse: the item is a job's last.
+    block : Out(block_shape(arch)["block"])
+        Of a BLOCK_HEADER item; only with an output stage.
     """
 
     PART_LATENCY = 2
@@ -57,6 +59,7 @@ class SplitAdder(wiring.Component):
     word: Signal
     emit: Signal
     job_end: Signal
+    block: Signal
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
@@ -71,6 +74,7 @@ class SplitAdder(wiring.Component):
                 "emit": Out(1),
                 "job_end": Out(1),
             }
+            | {name: Out(shape) for name, shape in block_shape(arch).items()}
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -107,6 +111,8 @@ class SplitAdder(wiring.Component):
             self.emit.eq(delay(m, emits, wait + 2, "emit")),
             self.job_end.eq(delay(m, item.job_end, wait + 2, "job_end", reset_less=False)),
         ]
+        for field in block_shape(arch):
+            m.d.comb += self.block.eq(delay(m, offer[field], wait + 1, field))
         return m
 
     def _sums(self, m: Module, platform: object, arriving: Value, partial: Value, adding: Value) -> Value:

@@ -5,7 +5,15 @@ import zlib
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from spec.errors import ConfigError
 from spec.numbers import OUTPUT_WIDTH
@@ -25,6 +33,7 @@ _POWERS: Final = {
     "queue_depth": (4, 64),
     "split_slots": (1, 256),
 }
+_MOST_OUTPUT_BLOCKS: Final = 1 << 12
 
 
 def _is_power(value: int) -> bool:
@@ -64,6 +73,9 @@ class ArchConfig(BaseModel):
         Vectors the zero-skip controller looks ahead.
     split_slots : int
         Blocks that may be split along K and be under way at once.
+    output_blocks : int
+        Blocks of a layer whose output parameters fit on chip; a power of two, or 0: there is no output
+        stage, and every answer is psums. See ``spec.outputs``.
 
     Raises
     ------
@@ -88,6 +100,7 @@ class ArchConfig(BaseModel):
     block_depth: int = 64
     queue_depth: int = 8
     split_slots: int = 0
+    output_blocks: int = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -125,6 +138,11 @@ class ArchConfig(BaseModel):
             value = getattr(self, name)
             if not _is_power(value) or not low <= value <= high:
                 raise ValueError(f"`{name}` must be a power of two from {low} to {high}, not {value}")
+        blocks = self.output_blocks
+        if blocks and not (_is_power(blocks) and blocks <= _MOST_OUTPUT_BLOCKS):
+            raise ValueError(
+                f"`output_blocks` must be 0 or a power of two up to {_MOST_OUTPUT_BLOCKS}, not {blocks}"
+            )
         if not self.lanes <= self.segment <= 16 * self.lanes:
             raise ValueError(
                 f"`segment` must hold 1 to 16 groups of {self.lanes} lanes, not {self.segment} weights"
@@ -143,6 +161,12 @@ class ArchConfig(BaseModel):
         if self.value_depth < stripe:
             raise ValueError(f"`value_depth` must hold one stripe, {stripe} beats, not {self.value_depth}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, int]:
+        """Leave ``output_blocks`` out where it is 0: such architectures keep the fingerprints they had."""
+        fields: dict[str, int] = handler(self)
+        return {name: value for name, value in fields.items() if value or name != "output_blocks"}
 
     @property
     def pes(self) -> int:
@@ -212,6 +236,11 @@ class ArchConfig(BaseModel):
     def words_per_block(self) -> int:
         """Output stream words of one block of B outputs and T tokens."""
         return -(-self.segment * self.tokens // self.psums_per_word)
+
+    @property
+    def code_words_per_block(self) -> int:
+        """Output stream words of one block whose outputs are requantized to ``activation_width`` bits."""
+        return -(-self.segment * self.tokens * self.activation_width // self.stream_width)
 
     @property
     def drain_cycles(self) -> int:
@@ -291,6 +320,7 @@ PRESETS: Final[dict[str, dict[str, int]]] = {
         "value_depth": 1024,
     },
     "small": {"clusters": 1, "lanes": 4, "tokens": 4},
+    "small_int8": {"clusters": 1, "lanes": 4, "tokens": 4, "output_blocks": 64},
     "ulx3s": {
         "clusters": 2,
         "lanes": 4,

@@ -19,6 +19,7 @@ from typing import Final
 from spec.arch import ArchConfig
 from spec.errors import FormatError
 from spec.layout import Layout
+from spec.outputs import parameter_words, table_words
 
 __all__ = [
     "HEADER",
@@ -35,6 +36,7 @@ __all__ = [
     "frame_packet",
     "framing_words",
     "length_limit",
+    "opcodes_of",
     "read_answers",
     "read_packets",
     "word_bytes_of",
@@ -45,8 +47,8 @@ class Opcode(IntEnum):
     """First field of every header. The core ignores opcodes from ``HOST_ONLY`` to 0x7F."""
 
     BEGIN = 0x01
-    """Start a layer: ``argument`` is ``ArchConfig.fingerprint``, ``cluster`` the direction (0 vertical, 1
-    horizontal); ``tag`` is echoed in every answer."""
+    """Start a layer: ``argument`` is ``ArchConfig.fingerprint``, ``cluster`` the mode, whose bit 0 is the
+    direction (0 vertical, 1 horizontal); ``tag`` is echoed in every answer."""
     PASS = 0x02
     """Start a pass in the other weight bank; ``argument`` is the chunk of inputs, for the host alone."""
     BLOCKS = 0x03
@@ -59,6 +61,10 @@ class Opcode(IntEnum):
     """One tile, L inputs of all T tokens after the other; starts the job when it is complete."""
     END = 0x07
     """Answer with DONE when every job is finished."""
+    REQUANTIZE = 0x08
+    """Bias, multiplier and shift of every output; ``argument`` is the zero point. See ``spec.outputs``."""
+    TABLE = 0x09
+    """The table that requantized outputs are looked up in."""
     INFO = 0x40
     """UTF-8 JSON, padded with zero bytes: the architecture at the head of a file, a layer's name and shape
     after BEGIN."""
@@ -73,9 +79,12 @@ class Opcode(IntEnum):
     """The layer's counters, one per word."""
     ERROR = 0x83
     """``argument`` is an ``ErrorCode``, ``cluster`` the opcode at fault."""
+    CODES = 0x84
+    """One block, requantized to ``activation_width`` bits, otherwise as PSUMS."""
 
 
 HOST_ONLY: Final = 0x40
+_OUTPUT_STAGE: Final = (Opcode.REQUANTIZE, Opcode.TABLE, Opcode.CODES)
 
 
 class ErrorCode(IntEnum):
@@ -96,8 +105,8 @@ class ErrorCode(IntEnum):
     BAD_ARCHITECTURE = 7
     """The fingerprint of BEGIN is another architecture's."""
     BAD_SEQUENCE = 8
-    """The packet may not come here: a pass before BEGIN, weights before PASS, activations before weights,
-    BLOCKS of one cluster twice in a pass."""
+    """The packet may not come here: a pass before BEGIN or before the output parameters, these where none are
+    due, weights before PASS, activations before weights, BLOCKS of one cluster twice in a pass."""
     NO_END = 9
     """A layer starts, although the one before has had no END. The new layer runs all the same."""
 
@@ -140,10 +149,11 @@ class Packet:
 
 
 def descriptor_layout(arch: ArchConfig) -> Layout:
-    """Fields of a block descriptor; the core ignores ``block``, which is the host's.
+    """Fields of a block descriptor.
 
     ``start``: position of the part's first segment. ``split``: the block has several parts, whose
-    psums are summed in ``slot``; ``others`` is their number less one.
+    psums are summed in ``slot``; ``others`` is their number less one. ``block``: number of the block, of
+    which the core reads no more bits than ``output_blocks`` needs.
     """
     return Layout(
         "block descriptor",
@@ -157,6 +167,11 @@ def descriptor_layout(arch: ArchConfig) -> Layout:
     )
 
 
+def opcodes_of(arch: ArchConfig) -> tuple[Opcode, ...]:
+    """Return the opcodes that ``arch`` knows: those of the output stage only if it has one."""
+    return tuple(opcode for opcode in Opcode if arch.output_blocks or opcode not in _OUTPUT_STAGE)
+
+
 def length_limit(opcode: int, arch: ArchConfig) -> int:
     """Longest payload, in words, that the core takes for ``opcode``."""
     match opcode:
@@ -168,6 +183,10 @@ def length_limit(opcode: int, arch: ArchConfig) -> int:
             return arch.value_depth // arch.beats_per_stripe * arch.words_per_stripe
         case Opcode.ACTIVATIONS:
             return arch.activation_depth * arch.words_per_input_word
+        case Opcode.REQUANTIZE:
+            return parameter_words(arch, arch.output_blocks * arch.segment)
+        case Opcode.TABLE:
+            return table_words(arch)
         case Opcode.BEGIN | Opcode.PASS | Opcode.END:
             return 0
         case _:

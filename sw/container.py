@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
+from spec.numbers import signed_range
+from spec.outputs import MODE
 from spec.packet import (
     Header,
     Opcode,
@@ -23,6 +25,8 @@ from spec.packet import (
 from spec.scale import MAX_BASE, MIN_BASE
 from sw.bits import unpack_fields
 from sw.blocks import Blocking
+from sw.output_packets import unpack_parameters, unpack_table
+from sw.outputs import OutputParameters
 from sw.pack import FORMAT_NAME, FORMAT_VERSION, order_width
 from sw.quantize import scale_values
 
@@ -69,6 +73,7 @@ class RawLayer:
     chunk_inputs: int
     order: NDArray[np.int64]
     scales: NDArray[np.float32]
+    outputs: OutputParameters | None
     tag: int
     passes: tuple[RawPass, ...]
     head: bytes
@@ -146,8 +151,10 @@ def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int]:
 def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:
     """Return the next layer, BEGIN to END."""
     begin = cursor.offset
-    direction = 0 if cursor.next is None else cursor.next.header.cluster & 1
-    cursor.take(Opcode.BEGIN, arch, argument=arch.fingerprint, cluster=direction, tag=tag)
+    field = 0 if cursor.next is None else cursor.next.header.cluster
+    cursor.take(Opcode.BEGIN, arch, argument=arch.fingerprint, cluster=field, tag=tag)
+    mode = _mode(field, arch, begin)
+    direction = mode["horizontal"]
     about = _json_object(cursor.take(Opcode.INFO).payload, "a layer's header")
     name = about.get("name")
     if not isinstance(name, str):
@@ -165,6 +172,8 @@ def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:
         raise FormatError(str(error)) from None
     order = _order(cursor, blocking.permuted, name)
     scales = _scales(cursor, rows, name)
+    grouped = order if direction == Direction.VERTICAL else None
+    outputs = _outputs(cursor, mode, rows, grouped, arch, name)
     passes, start = [], cursor.offset
     while cursor.at(Opcode.PASS):
         passes.append(_read_pass(cursor, arch))
@@ -182,6 +191,7 @@ def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:
         chunk,
         np.arange(blocking.permuted) if order is None else order,
         scales,
+        outputs,
         tag,
         tuple(passes),
         head=cursor.data[begin:start],
@@ -210,6 +220,48 @@ def _scales(cursor: PacketCursor, rows: int, name: str) -> NDArray[np.float32]:
             f"layer {name} has a scale base of {base}, which must lie in {MIN_BASE} to {MAX_BASE}"
         )
     return scale_values(base - np.frombuffer(payload, np.uint8, rows, 2).astype(np.int64))
+
+
+def _mode(field: int, arch: ArchConfig, offset: int) -> dict[str, int]:
+    """What BEGIN says of the layer, as far as the architecture has it."""
+    known = MODE.width if arch.output_blocks else 1
+    if field >> known:
+        raise FormatError(f"byte {offset}: BEGIN asks for mode {field:#x}, which its architecture lacks")
+    mode = MODE.decode(field)
+    if not mode["requantize"] and (mode["relu"] or mode["table"]):
+        raise FormatError(f"byte {offset}: BEGIN asks for ReLU or a table without requantizing")
+    return mode
+
+
+def _outputs(
+    cursor: PacketCursor,
+    mode: dict[str, int],
+    rows: int,
+    order: NDArray[np.int64] | None,
+    arch: ArchConfig,
+    name: str,
+) -> OutputParameters | None:
+    """Output parameters in original order, if the mode asks for them; ``order`` is None if that is theirs."""
+    if not mode["requantize"]:
+        return None
+    field = 0 if cursor.next is None else cursor.next.header.argument
+    low, high = signed_range(arch.activation_width)
+    if field > high - low:
+        raise FormatError(f"layer {name} has a zero point of {arch.activation_width} bits, not {field:#x}")
+    packet = cursor.take(Opcode.REQUANTIZE, arch, argument=field)
+    try:
+        columns = unpack_parameters(packet.payload, rows, arch)
+        table = unpack_table(cursor.take(Opcode.TABLE, arch).payload, arch) if mode["table"] else None
+    except FormatError as error:
+        raise FormatError(f"layer {name}: {error}") from None
+    if order is not None:
+        back = np.argsort(order)
+        columns = (columns[0][back], columns[1][back], columns[2][back])
+    zero_point = field - (high - low + 1 if field > high else 0)
+    try:
+        return OutputParameters(*columns, zero_point, bool(mode["relu"]), table)
+    except ConfigError as error:
+        raise FormatError(f"layer {name}: {error}") from None
 
 
 def _check_length(payload: bytes, bits: int, word_bytes: int, what: str) -> None:

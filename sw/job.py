@@ -13,10 +13,10 @@ from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
 from spec.numbers import OUTPUT_WIDTH, signed_range
 from spec.packet import ErrorCode, Header, Opcode, Packet, frame_packet, read_answers
-from sw.bits import pack_fields
+from sw.bits import pack_fields, unpack_fields
 from sw.unpack import PackedLayer, PackedPass
 
-__all__ = ["JobResult", "job_stream", "read_outputs", "tile_count"]
+__all__ = ["JobResult", "answer_format", "job_stream", "read_outputs", "tile_count"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class JobResult:
 
     Parameters
     ----------
-    outputs : ndarray of int32, shape (M, N)
+    outputs : ndarray of int32, or of int8 if requantized, shape (M, N)
         Original row order; all zero when there are ``errors``.
     counters : dict of str to int
         From DONE, named as in ``spec.counters.COUNTERS``; empty without DONE.
@@ -33,7 +33,7 @@ class JobResult:
         One sentence for every ERROR answer.
     """
 
-    outputs: NDArray[np.int32]
+    outputs: NDArray[np.int32] | NDArray[np.int8]
     counters: dict[str, int]
     errors: tuple[str, ...]
 
@@ -114,8 +114,9 @@ def read_outputs(answer: bytes, layer: PackedLayer, tokens: int, arch: ArchConfi
     counters: dict[str, int] = {}
     if done:
         counters = _counters(done[-1], arch)
+    outputs = np.zeros((layer.rows, tokens), np.int32 if layer.outputs is None else np.int8)
     if errors:
-        return JobResult(np.zeros((layer.rows, tokens), np.int32), counters, errors)
+        return JobResult(outputs, counters, errors)
     if len(done) > 1 or (done and packets[-1] is not done[0]):
         raise FormatError("the answer must end with its only DONE packet")
 
@@ -125,7 +126,7 @@ def read_outputs(answer: bytes, layer: PackedLayer, tokens: int, arch: ArchConfi
     for number, one in enumerate(layer.passes):
         for tile in range(tiles):
             place = f"pass {number}, tile {tile}"
-            for block, values in _job_psums(psums, one, layer.tag, arch, place):
+            for block, values in _job_blocks(psums, one, layer, arch, place):
                 sums[block, :, tile] += values
     if next(psums, None) is not None:
         raise FormatError("more packets follow than the layer has jobs")
@@ -134,24 +135,31 @@ def read_outputs(answer: bytes, layer: PackedLayer, tokens: int, arch: ArchConfi
     low, high = signed_range(OUTPUT_WIDTH)
     if int(grouped.min()) < low or int(grouped.max()) > high:
         raise FormatError(f"an output lies outside the {OUTPUT_WIDTH}-bit range {low} to {high}")
-    outputs = np.empty((layer.rows, tokens), np.int32)
     outputs[layer.order if layer.direction is Direction.VERTICAL else slice(None)] = grouped
     return JobResult(outputs, counters, ())
 
 
-def _job_psums(
-    packets: Iterator[Packet], one: PackedPass, tag: int, arch: ArchConfig, place: str
+def answer_format(layer: PackedLayer, arch: ArchConfig) -> tuple[Opcode, int, int]:
+    """Return what the blocks of a layer come as: opcode, words of a block, bits of an output."""
+    if layer.outputs is None:
+        return Opcode.PSUMS, arch.words_per_block, arch.output_width
+    return Opcode.CODES, arch.code_words_per_block, arch.activation_width
+
+
+def _job_blocks(
+    packets: Iterator[Packet], one: PackedPass, layer: PackedLayer, arch: ArchConfig, place: str
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Yield every block of one job once, with its psums as B x T."""
+    """Yield every block of one job once, with its psums or codes as B x T."""
+    opcode, words, width = answer_format(layer, arch)
     missing = {part.block for cluster in one.clusters for part in cluster.parts}
     while missing:
         packet = next(packets, None)
         if packet is None:
             raise FormatError(f"{place}: the answer ends without block {min(missing)}")
         header = packet.header
-        if header.opcode != Opcode.PSUMS or header.length != arch.words_per_block or header.tag != tag:
+        if header.opcode != opcode or header.length != words or header.tag != layer.tag:
             raise FormatError(
-                f"{place}: PSUMS of {arch.words_per_block} words with tag {tag} must follow, not {header}"
+                f"{place}: {opcode.name} of {words} words with tag {layer.tag} must follow, not {header}"
             )
         if header.cluster >= arch.clusters or header.argument >= len(one.clusters[header.cluster].parts):
             raise FormatError(f"{place}: cluster {header.cluster} has no part {header.argument}")
@@ -159,10 +167,15 @@ def _job_psums(
         if block not in missing:
             raise FormatError(f"{place}: block {block} came twice")
         missing.remove(block)
-        kind, count = f"<i{arch.output_width // 8}", arch.segment * arch.tokens
-        values = np.frombuffer(packet.payload, kind, count).astype(np.int64)
+        values = _signed(packet.payload, width, arch.segment * arch.tokens)
         rows = values.reshape(arch.groups, arch.tokens, arch.lanes).transpose(0, 2, 1)
         yield block, rows.reshape(arch.segment, arch.tokens)
+
+
+def _signed(payload: bytes, width: int, count: int) -> NDArray[np.int64]:
+    """Return the first ``count`` two's complement numbers of ``width`` bits."""
+    sign = 1 << (width - 1)
+    return (unpack_fields(payload, width, count) ^ sign) - sign
 
 
 def _error(header: Header) -> str:

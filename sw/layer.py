@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spec.direction import Direction
 from spec.errors import ConfigError
+from sw.outputs import OutputParameters
 from sw.quantize import scale_codes
 
 __all__ = ["QuantizedLayer", "grouped_index"]
@@ -28,6 +29,8 @@ class QuantizedLayer:
         Grouping: ``order[i]`` is the original index of grouped output or input ``i``.
     scales : ndarray of float32, shape (M,)
         Original order; every scale is one of ``spec.scale``, with one base for all.
+    outputs : OutputParameters, optional
+        In original order: the layer answers with codes instead of psums.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class QuantizedLayer:
     direction: Direction
     order: NDArray[np.int64]
     scales: NDArray[np.float32]
+    outputs: OutputParameters | None = None
 
     def __post_init__(self) -> None:
         say = f"layer {self.name}:"

@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
+from spec.direction import Direction
 from spec.errors import ConfigError
 from spec.numbers import signed_range
+from spec.outputs import MODE
 from spec.packet import Header, Opcode, descriptor_layout, frame_packet
 from spec.record import record_layout
 from spec.schedule import BlockPart
 from sw.bits import pack_fields, pad_to_word
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
-from sw.psums import check_outputs, check_psums
+from sw.output_packets import pack_parameters, pack_table
+from sw.psums import check_accumulators, check_outputs, check_psums
 from sw.quantize import scale_codes
 from sw.schedule import schedule_layer
 from sw.values import pack_values
@@ -106,9 +109,10 @@ class _Writer:
         check_outputs(layer.weights, self.arch, layer.name)
         blocking = Blocking(layer.rows, layer.cols, layer.direction, self.arch)
         blocking.check(layer.name)
+        _check_stage(layer, blocking, self.arch)
         index = grouped_index(layer.direction, layer.order)
         groups: NDArray[np.bool_] = np.any(blocking.split(layer.mask[index]), axis=-1)
-        schedule = schedule_layer(groups, self.arch, name=layer.name)
+        schedule = schedule_layer(groups, self.arch, name=layer.name, whole=layer.outputs is not None)
         check_psums(layer.weights[index], schedule.chunk_inputs, self.arch, layer.name)
         block, position = np.nonzero(groups.any(axis=-1))
         kept = groups[block, position]
@@ -122,18 +126,31 @@ class _Writer:
             blocking.split(layer.weights[index]),
         )
 
-        yield self.packet(Opcode.BEGIN, cluster=int(layer.direction), argument=self.arch.fingerprint, tag=tag)
+        yield self.packet(Opcode.BEGIN, cluster=_mode(layer), argument=self.arch.fingerprint, tag=tag)
         about = {"name": layer.name, "rows": layer.rows, "cols": layer.cols, "chunk": schedule.chunk_inputs}
         yield self.packet(Opcode.INFO, _json(about))
         if not np.array_equal(layer.order, np.arange(len(layer.order))):
             yield self.packet(Opcode.ORDER, pack_fields(layer.order, order_width(len(layer.order))))
         yield self.packet(Opcode.SCALES, _scales(layer))
+        yield from self._outputs(layer)
         for weights in schedule.passes:
             yield self.packet(Opcode.PASS, argument=weights.chunk)
             for cluster, parts in enumerate(weights.clusters):
                 if parts:
                     yield from self._cluster(vectors, parts, cluster, weights.chunk * schedule.chunk_inputs)
         yield self.packet(Opcode.END)
+
+    def _outputs(self, layer: QuantizedLayer) -> Iterator[bytes]:
+        """Output parameters in grouped order, if the layer has any."""
+        its = layer.outputs
+        if its is None:
+            return
+        order = layer.order if layer.direction is Direction.VERTICAL else slice(None)
+        entries = pack_parameters(its.bias[order], its.multiplier[order], its.shift[order], self.arch)
+        zero_point = its.zero_point % (1 << self.arch.activation_width)
+        yield self.packet(Opcode.REQUANTIZE, entries, argument=zero_point)
+        if its.table is not None:
+            yield self.packet(Opcode.TABLE, pack_table(its.table, self.arch))
 
     def _cluster(
         self, vectors: _Vectors, parts: tuple[BlockPart, ...], cluster: int, base: int
@@ -206,6 +223,28 @@ def _check_weights(layer: QuantizedLayer, arch: ArchConfig) -> None:
             f"layer {layer.name} has a weight of {worst}, outside {low} to {high}; raise `weight_width` "
             f"or quantize it to {arch.weight_width} bits"
         )
+
+
+def _mode(layer: QuantizedLayer) -> int:
+    """The ``cluster`` field of BEGIN."""
+    its, horizontal = layer.outputs, int(layer.direction)
+    if its is None:
+        return MODE.encode({"horizontal": horizontal})
+    wants = {"requantize": 1, "relu": int(its.relu), "table": int(its.table is not None)}
+    return MODE.encode({"horizontal": horizontal, **wants})
+
+
+def _check_stage(layer: QuantizedLayer, blocking: Blocking, arch: ArchConfig) -> None:
+    """Refuse output parameters that the architecture or the layer has no place for."""
+    if layer.outputs is None:
+        return
+    layer.outputs.check(layer.rows, arch.activation_width, layer.name)
+    if blocking.blocks > arch.output_blocks:
+        raise ConfigError(
+            f"layer {layer.name} is requantized and has {blocking.blocks} blocks, but the output parameters "
+            f"of {arch.output_blocks} fit on chip; raise `output_blocks`"
+        )
+    check_accumulators(layer.weights, layer.outputs.bias, arch, layer.name)
 
 
 def _scales(layer: QuantizedLayer) -> bytes:

@@ -10,6 +10,13 @@ from spec.direction import Direction
 from spec.errors import FormatError
 from spec.layout import Layout
 from spec.numbers import signed_range
+from spec.outputs import (
+    MODE,
+    OUTPUT_PARAMETERS,
+    TABLE_ENTRIES_PER_WORD,
+    entries_per_word,
+    words_per_entry,
+)
 from spec.packet import (
     HOST_ONLY,
     Header,
@@ -21,6 +28,8 @@ from spec.packet import (
     read_packets,
 )
 from spec.record import decode_record
+from sw.bits import pack_fields
+from sw.outputs import OutputParameters, requantize
 
 __all__ = ["decode_values", "execute"]
 
@@ -41,7 +50,7 @@ class _Bank:
 
 
 def execute(stream: bytes, arch: ArchConfig) -> bytes:
-    """Return the PSUMS answers to the jobs in ``stream``, cluster by cluster; DONE is not among them.
+    """Return the PSUMS or CODES answers to the jobs in ``stream``, cluster by cluster, without DONE.
 
     Raises
     ------
@@ -62,6 +71,10 @@ class _Machine:
         self.answers: list[bytes] = []
         self.direction: Direction | None = None
         self.tag = 0
+        self.mode: dict[str, int] = {}
+        self.parameters: NDArray[np.int64] | None = None
+        self.zero_point = 0
+        self.table: NDArray[np.int8] | None = None
         self.banks: list[_Bank] | None = None
 
     def step(self, packet: Packet) -> None:
@@ -74,10 +87,18 @@ class _Machine:
         if header.opcode == Opcode.BEGIN:
             if header.argument != arch.fingerprint:
                 raise FormatError("the stream was packed for another architecture")
-            self.direction, self.tag, self.banks = Direction(header.cluster & 1), header.tag, None
+            self.mode = MODE.decode(header.cluster if arch.output_blocks else header.cluster & 1)
+            self.direction, self.tag, self.banks = Direction(self.mode["horizontal"]), header.tag, None
+            self.parameters = self.table = None
         elif self.direction is None:
             raise FormatError(f"opcode {header.opcode:#04x} comes before BEGIN")
+        elif header.opcode in (Opcode.REQUANTIZE, Opcode.TABLE) and arch.output_blocks:
+            self._settle(packet)
         elif header.opcode == Opcode.PASS:
+            if self.mode["requantize"] and (
+                self.parameters is None or (self.mode["table"] and self.table is None)
+            ):
+                raise FormatError("PASS comes before the output parameters")
             self.banks = [_Bank() for _ in range(arch.clusters)]
         elif header.opcode == Opcode.END:
             self.direction, self.banks = None, None
@@ -119,7 +140,7 @@ class _Machine:
                     if left:
                         slots[block["slot"]] = psums, left
                         continue
-                self._answer(psums, cluster, part)
+                self._answer(psums, cluster, part, block["block"])
         if slots:
             raise FormatError(f"slot {min(slots)} waits for parts that no cluster has")
 
@@ -129,13 +150,44 @@ class _Machine:
         if int(psums.min()) < low or int(psums.max()) > high:
             raise FormatError(f"a psum of cluster {cluster} overflows {self.arch.psum_width} bits")
 
-    def _answer(self, psums: NDArray[np.int64], cluster: int, part: int) -> None:
-        arch = self.arch
-        rows = psums.reshape(arch.groups, arch.lanes, arch.tokens).transpose(0, 2, 1)
-        payload = rows.astype(f"<i{arch.output_width // 8}").tobytes()
+    def _settle(self, packet: Packet) -> None:
+        """Take output parameters."""
+        opcode = Opcode(packet.header.opcode)
+        if self.banks is not None or not self.mode["requantize" if opcode == Opcode.REQUANTIZE else "table"]:
+            raise FormatError(f"{opcode.name} comes where no output parameters are expected")
+        if opcode == Opcode.REQUANTIZE:
+            self.parameters = _parameters(packet.payload, self.arch)
+            width = self.arch.activation_width
+            self.zero_point = int(_signed((packet.header.argument >> np.arange(width) & 1).astype(np.uint8)))
+        else:
+            self.table = _table(packet.payload, self.arch)
+
+    def _answer(self, outputs: NDArray[np.int64], cluster: int, part: int, block: int) -> None:
+        arch, opcode, words, width = (
+            self.arch,
+            Opcode.PSUMS,
+            self.arch.words_per_block,
+            self.arch.output_width,
+        )
+        if self.mode["requantize"]:
+            opcode, words, width = Opcode.CODES, arch.code_words_per_block, arch.activation_width
+            outputs = self._requantize(outputs, block)
+        rows = outputs.reshape(arch.groups, arch.lanes, arch.tokens).transpose(0, 2, 1)
+        payload = pack_fields(rows, width)
         payload += bytes(-len(payload) % (arch.stream_width // 8))
-        header = Header(Opcode.PSUMS, arch.words_per_block, cluster, part, self.tag)
+        header = Header(opcode, words, cluster, part, self.tag)
         self.answers.append(frame_answer(header, payload, arch.stream_width // 8))
+
+    def _requantize(self, psums: NDArray[np.int64], block: int) -> NDArray[np.int64]:
+        """Codes of one block, B x T; outputs that no entry was sent for are of padding."""
+        size = self.arch.segment
+        if self.parameters is None or block * size >= len(self.parameters):
+            raise FormatError(f"block {block} has no output parameters")
+        its = self.parameters[block * size : (block + 1) * size]
+        its = np.pad(its, ((0, size - len(its)), (0, 0)), constant_values=1)
+        relu, table = bool(self.mode["relu"]), self.table if self.mode["table"] else None
+        parameters = OutputParameters(its[:, 0], its[:, 1], its[:, 2], self.zero_point, relu, table)
+        return requantize(psums, parameters, self.arch.activation_width).astype(np.int64)
 
 
 def _walk(bank: _Bank, arch: ArchConfig) -> None:
@@ -189,6 +241,28 @@ def decode_values(payload: bytes, beats: int, arch: ArchConfig) -> NDArray[np.in
     if int(place.max(initial=-1)) >= len(payload) * 8:
         raise FormatError(f"a payload of {len(payload) * 8} bits lacks some of its {beats} beats")
     return _signed(np.unpackbits(np.frombuffer(payload, np.uint8), bitorder="little")[place])
+
+
+def _parameters(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:
+    """Parameter memory as outputs x (bias, multiplier, shift)."""
+    together, width = entries_per_word(arch), OUTPUT_PARAMETERS.width
+    bits = np.unpackbits(np.frombuffer(payload, np.uint8), bitorder="little")
+    entries = bits.reshape(-1, words_per_entry(arch) * arch.stream_width)[:, : together * width]
+    fields, start = [], 0
+    for name, size in OUTPUT_PARAMETERS.widths:
+        field = entries.reshape(-1, width)[:, start : start + size]
+        unsigned = np.pad(field, ((0, 0), (0, 1)))
+        fields.append(_signed(field if name == "bias" else unsigned) + (name == "shift"))
+        start += size
+    return np.stack(fields, axis=1)
+
+
+def _table(payload: bytes, arch: ArchConfig) -> NDArray[np.int8]:
+    """Table memory, entry by entry."""
+    width = arch.activation_width
+    bits = np.unpackbits(np.frombuffer(payload, np.uint8), bitorder="little").reshape(-1, arch.stream_width)
+    used = bits[:, : TABLE_ENTRIES_PER_WORD * width].reshape(-1, width)
+    return _signed(used).astype(np.int8)
 
 
 def _activations(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:

@@ -102,7 +102,9 @@ class _Cluster:
         return max(self.load + more, (len(self.spans) + parts) * arch.drain_cycles)
 
 
-def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "layer") -> Schedule:
+def schedule_layer(
+    groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "layer", whole: bool = False
+) -> Schedule:
     """Return the schedule of a layer whose kept groups are ``groups``.
 
     Inputs are cut into equal chunks of at most ``arch.max_inputs``; blocks into as few passes as the
@@ -117,6 +119,8 @@ def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "
     arch : ArchConfig
     name : str
         Names the layer in errors.
+    whole : bool
+        Every block must be complete when a pass ends: its outputs are requantized on chip.
 
     Raises
     ------
@@ -129,6 +133,11 @@ def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "
     if not blocks or not positions:
         raise ConfigError(f"layer {name} is empty")
     chunks = -(-positions // arch.max_inputs)
+    if whole and chunks > 1:
+        raise ConfigError(
+            f"layer {name} is requantized, so its {positions} inputs must fit on chip at once, but they take "
+            f"{chunks} chunks; raise `activation_depth`"
+        )
     chunk_inputs = -(-positions // (chunks * arch.segment)) * arch.segment
     if chunks > 1 << 16:
         raise ConfigError(
@@ -138,13 +147,15 @@ def schedule_layer(groups: NDArray[np.bool_], arch: ArchConfig, *, name: str = "
     passes: list[Pass] = []
     for chunk, start in enumerate(range(0, positions, chunk_inputs)):
         costs = _Costs(groups[:, start : start + chunk_inputs], arch)
-        passes += [_number(chunk, filled, costs) for filled in _passes(costs, arch, name)]
+        passes += [_number(chunk, filled, costs) for filled in _passes(costs, arch, name, whole)]
     return Schedule(chunk_inputs, tuple(passes))
 
 
-def _passes(costs: _Costs, arch: ArchConfig, name: str) -> list[list[_Cluster]]:
+def _passes(costs: _Costs, arch: ArchConfig, name: str, whole: bool) -> list[list[_Cluster]]:
     """Clusters of every pass of one chunk."""
     spans = [piece for span in costs.whole() for piece in _fitting(costs, span, arch)]
+    if whole and len(spans) > len(costs.whole()):
+        raise ConfigError(_too_long(name, max(map(costs.beats, costs.whole())), "beats", "value_depth"))
     fewest = max(
         1,
         -(-sum(map(costs.beats, spans)) // (arch.clusters * arch.value_depth)),
@@ -172,12 +183,24 @@ def _passes(costs: _Costs, arch: ArchConfig, name: str) -> list[list[_Cluster]]:
             continue
         halves = _distribute(costs, spans, 2) if len(spans) > 1 else None
         if halves is None:
+            if whole:
+                records, most = costs.records(spans[0]), _record_capacity(arch)
+                what = (records, "records", "record_depth") if records > most else None
+                raise ConfigError(_too_long(name, *(what or (costs.beats(spans[0]), "beats", "value_depth"))))
             cut = costs.halve(spans[0])
             if cut is None:
                 raise ConfigError(f"layer {name} has a segment that no pass holds; raise `value_depth`")
             halves = [[piece] for piece in cut]
         waiting += halves[::-1]
     return done
+
+
+def _too_long(name: str, count: int, what: str, parameter: str) -> str:
+    """Why a block of ``count`` beats or records cannot be requantized."""
+    return (
+        f"layer {name} is requantized, so each of its blocks must fit in one pass, but one has {count} "
+        f"{what}; raise `{parameter}`"
+    )
 
 
 def _record_capacity(arch: ArchConfig) -> int:

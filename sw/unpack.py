@@ -15,6 +15,7 @@ from sw.bits import unpack_fields
 from sw.blocks import Blocking
 from sw.container import PacketCursor, RawCluster, RawLayer, RawPass, read_header, read_layer
 from sw.layer import grouped_index
+from sw.outputs import OutputParameters
 from sw.values import unpack_values
 
 __all__ = ["ClusterStream", "PackedFile", "PackedLayer", "PackedPass", "unpack"]
@@ -65,6 +66,8 @@ class PackedLayer:
     order : ndarray of int64
         Grouped index -> original index, of outputs (vertical) or inputs (horizontal).
     scales : ndarray of float32, shape (M,)
+    outputs : OutputParameters, optional
+        In original order: the layer answers with codes instead of psums.
     tag : int
         What answers echo.
     schedule : Schedule
@@ -87,6 +90,7 @@ class PackedLayer:
     direction: Direction
     order: NDArray[np.int64]
     scales: NDArray[np.float32]
+    outputs: OutputParameters | None
     tag: int
     schedule: Schedule
     passes: tuple[PackedPass, ...]
@@ -161,6 +165,7 @@ def _decode_layer(raw: RawLayer, arch: ArchConfig) -> PackedLayer:
         direction=raw.direction,
         order=raw.order,
         scales=raw.scales,
+        outputs=raw.outputs,
         tag=raw.tag,
         schedule=schedule,
         passes=tuple(passes),
@@ -182,6 +187,7 @@ def _schedule(raw: RawLayer, blocking: Blocking) -> Schedule:
     starts: dict[tuple[int, int], list[int]] = {
         (chunk, block): [] for chunk in range(chunks) for block in range(blocking.blocks)
     }
+    _check_whole(raw, chunks)
     for number, one in enumerate(raw.passes):
         _check_splits(one, f"{say}, pass {number}")
         for part in (part for cluster in one.clusters for part in cluster.parts):
@@ -225,6 +231,20 @@ def _schedule(raw: RawLayer, blocking: Blocking) -> Schedule:
             for one in raw.passes
         ),
     )
+
+
+def _check_whole(raw: RawLayer, chunks: int) -> None:
+    """Check that no block of a requantized layer is left for the host to add up."""
+    if raw.outputs is None:
+        return
+    passes: dict[int, int] = {}
+    for number, one in enumerate(raw.passes):
+        for part in (part for cluster in one.clusters for part in cluster.parts):
+            if chunks > 1 or passes.setdefault(part.block, number) != number:
+                raise FormatError(
+                    f"layer {raw.name} is requantized, but block {part.block} comes in several chunks or "
+                    f"passes"
+                )
 
 
 def _check_splits(one: RawPass, place: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from codesign.cycles import layer_cycles
+from codesign.verification import expected_words, integer_outputs
 from hw.emit import emit_verilog
 from hw.family import Family
 from sim.simulator import Simulator
@@ -17,7 +18,7 @@ from sim.subject import models
 from spec.arch import ArchConfig
 from spec.counters import CLUSTER_CAUSES, COUNTERS, CYCLE_CAUSES
 from spec.packet import Opcode, Packet, frame_packet, read_answers, read_packets
-from sw.job import job_stream, read_outputs, tile_count
+from sw.job import job_stream, read_outputs
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.unpack import PackedLayer, unpack
@@ -142,9 +143,7 @@ def tagged(job: Job, tag: int, arch: ArchConfig) -> Job:
 
 def answer_words(job: Job, arch: ArchConfig) -> int:
     """Return the words of the answer to ``job``: every block of every tile, then DONE."""
-    passes = job.packed.schedule.passes
-    blocks = sum(len({part.block for cluster in one.clusters for part in cluster}) for one in passes)
-    return blocks * tile_count(job.tokens, arch) * (arch.words_per_block + 2) + len(COUNTERS) + 2
+    return expected_words(job.packed, job.tokens, arch)
 
 
 @cache
@@ -226,7 +225,8 @@ def defects(job: Job, answer: bytes, arch: ArchConfig, *, stalled: bool = False)
     """
     result = read_outputs(answer, job.packed, job.tokens, arch)
     wrong = [f"{job.name}: {error}" for error in result.errors]
-    differing = int(np.count_nonzero(result.outputs != product(job)))
+    expected = integer_outputs(job.packed, job.activations, arch)
+    differing = int(np.count_nonzero(result.outputs != expected))
     if differing:
         wrong.append(f"{job.name}: {differing} of {result.outputs.size} outputs differ from PyTorch's")
     model = asdict(layer_cycles(job.packed, arch, job.tokens, job.activations))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spec.arch import ArchConfig
+from spec.outputs import MODE
 from spec.packet import (
     HOST_ONLY,
     STUFF_BYTES,
@@ -17,6 +18,7 @@ from spec.packet import (
     descriptor_layout,
     frame_packet,
     length_limit,
+    opcodes_of,
 )
 from tests.accelerator_runs import frames, reframe
 
@@ -110,6 +112,7 @@ def damaged(stream: bytes, arch: ArchConfig, seed: int, random_cases: int) -> li
     return [
         *_refused(parts),
         *_misplaced(parts),
+        *(_odd_outputs(parts) if arch.output_blocks else ()),
         *_odd_contents(parts),
         *_odd_orders(parts),
         *_truncated(parts),
@@ -121,7 +124,8 @@ def damaged(stream: bytes, arch: ArchConfig, seed: int, random_cases: int) -> li
 def _refused(parts: _Parts) -> Iterator[Damage]:
     """Headers that the core must refuse, each with its code."""
     arch = parts.arch
-    for opcode in (0x00, 0x08, 0x3F, 0x80, Opcode.PSUMS, Opcode.DONE, Opcode.ERROR, 0xFF):
+    unknown = {0x00, 0x08, 0x09, 0x0A, 0x3F, 0x80, 0xFF} - {*opcodes_of(arch)}
+    for opcode in (*sorted(unknown), Opcode.PSUMS, Opcode.CODES, Opcode.DONE, Opcode.ERROR):
         for place in (Opcode.BEGIN, Opcode.PASS, Opcode.ACTIVATIONS, Opcode.END):
             stream = parts.before(place, parts.make(opcode, parts.noise(2)))
             yield Damage(
@@ -140,7 +144,7 @@ def _refused(parts: _Parts) -> Iterator[Damage]:
             )
         )
         yield Damage(f"fingerprint bit {bit}", stream, frozenset({ErrorCode.BAD_ARCHITECTURE}))
-    for opcode in (Opcode.BEGIN, Opcode.PASS, *_WEIGHTS, Opcode.ACTIVATIONS, Opcode.END):
+    for opcode in (one for one in opcodes_of(arch) if one < HOST_ONLY):
         limit = length_limit(opcode, arch)
         argument = arch.fingerprint if opcode == Opcode.BEGIN else 0
         for length in (limit + 1, limit + 20):
@@ -171,6 +175,50 @@ def _misplaced(parts: _Parts) -> Iterator[Damage]:
     blocks = next(one for one in parts.packets if one.header.opcode == Opcode.BLOCKS)
     twice = parts.before(Opcode.BLOCKS, reframe(blocks, parts.arch))
     yield Damage("BLOCKS twice", twice, sequence)
+
+
+def _odd_outputs(parts: _Parts) -> Iterator[Damage]:
+    """Parameters of a requantized layer that are missing, misplaced, or nonsense."""
+    arch, rng, sequence = parts.arch, parts.rng, frozenset({ErrorCode.BAD_SEQUENCE})
+    given = {
+        opcode: next(one for one in parts.packets if one.header.opcode == opcode)
+        for opcode in (Opcode.REQUANTIZE, Opcode.TABLE)
+    }
+    for opcode, packet in given.items():
+        words = reframe(packet, arch)
+        yield Damage(f"no {opcode.name}", parts.without(opcode), sequence)
+        for place in (Opcode.BEGIN, Opcode.BLOCKS, Opcode.ACTIVATIONS, Opcode.END):
+            yield Damage(f"{opcode.name} before {place.name}", parts.before(place, words), sequence)
+        yield Damage(f"{opcode.name} twice", parts.before(Opcode.PASS, words))
+        for name, payload in {
+            "random": rng.bytes(len(packet.payload)),
+            "all ones": b"\xff" * len(packet.payload),
+            "one word": packet.payload[: parts.size],
+            "nothing": b"",
+            "full memory": rng.bytes(length_limit(opcode, arch) * parts.size),
+        }.items():
+            yield Damage(f"{opcode.name}: {name}", parts.replaced(opcode, lambda _, its=payload: its))  # type: ignore[misc]
+    asks = MODE.decode(parts.packets[0].header.cluster)
+    for name, mode, codes in (
+        ("raw, with parameters", {"horizontal": asks["horizontal"]}, sequence),
+        ("raw, with ReLU and table", {**asks, "requantize": 0}, sequence),
+        ("without table", {**asks, "table": 0}, sequence),
+        ("with the other ReLU", {**asks, "relu": 1 - asks["relu"]}, frozenset[ErrorCode]()),
+    ):
+        begin = reframe(parts.packets[0], arch, cluster=MODE.encode(mode))
+        changed = parts.join(lambda one, its=begin: its if one.header.opcode == Opcode.BEGIN else None)  # type: ignore[misc]
+        yield Damage(name, changed, codes)
+    plain = MODE.encode({"horizontal": asks["horizontal"], "relu": 1, "table": 1})
+    bare = parts.join(
+        lambda one: (
+            reframe(one, arch, cluster=plain)
+            if one.header.opcode == Opcode.BEGIN
+            else b""
+            if one.header.opcode in given
+            else None
+        )
+    )
+    yield Damage("raw, without parameters", bare)
 
 
 def _odd_contents(parts: _Parts) -> Iterator[Damage]:
@@ -308,8 +356,9 @@ def _random_damage(parts: _Parts, count: int) -> Iterator[Damage]:
 def _nonsense(parts: _Parts) -> bytes:
     """Packets with a good CRC whose fields are random, mostly within the limits, behind a good BEGIN."""
     rng, stream = parts.rng, reframe(parts.packets[0], parts.arch)
+    known = [opcode for opcode in opcodes_of(parts.arch) if opcode < HOST_ONLY]
     for _ in range(int(rng.integers(3, 25))):
-        opcode = int(rng.choice([*range(1, 8), Opcode.PASS, Opcode.ACTIVATIONS, HOST_ONLY]))
+        opcode = int(rng.choice([*known, Opcode.PASS, Opcode.ACTIVATIONS, HOST_ONLY]))
         longest = min(length_limit(opcode, parts.arch), 12)
         length = int(rng.integers(longest + 1)) + (rng.random() < 0.02)
         cluster = int(rng.integers(parts.arch.clusters + (rng.random() < 0.05)))

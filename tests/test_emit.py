@@ -25,6 +25,7 @@ ARCHS = {
     "small": ArchConfig.load("small"),
     "odd tokens": ArchConfig(clusters=3, lanes=4, tokens=3),
     "one PE": ArchConfig(clusters=1, lanes=1, tokens=1, segment=1),
+    "output stage": ArchConfig(clusters=1, lanes=1, tokens=1, segment=1, output_blocks=1),
     "planes": ArchConfig(clusters=2, lanes=2, tokens=2, weight_width=7, psum_width=17),
     "widest stream": ArchConfig(clusters=2, lanes=16, tokens=3, segment=16, stream_width=1024),
 }

@@ -1,0 +1,14 @@
+"""The output stage alone, wherever a word of psums meets lanes, tokens and rows differently."""
+
+import pytest
+
+from hw.output_stage import OutputStage
+from sim.subject import simulate_subject
+from tests.output_jobs import OUTPUT_ARCHS
+
+
+@pytest.mark.parametrize("name", OUTPUT_ARCHS)
+def test_output_stage_makes_codes(name: str) -> None:
+    arch = OUTPUT_ARCHS[name]
+
+    simulate_subject(OutputStage(arch), "sim.cocotb_output_stage", arch)
