@@ -13,7 +13,9 @@ __all__ = ["Augmentation", "Augmenter"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of the training text is varied. Where a dense model is the judge, no label gets wrong by it.
+    """How much of the training text is varied; nothing by default.
+
+    Where a dense model is the judge, no label gets wrong by it.
 
     Parameters
     ----------
@@ -31,8 +33,8 @@ class Augmentation:
         If a share is not from 0 to 1.
     """
 
-    spans: float = 0.5
-    replaced: float = 0.1
+    spans: float = 0.0
+    replaced: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("spans", "replaced"):
@@ -67,17 +69,18 @@ class Augmenter:
         self._unknown = -1 if unknown is None else unknown
 
     def vary(self, sentence: Sequence[int], generator: torch.Generator) -> list[int]:
-        """Return a variation of ``sentence``, as long as it is."""
+        """Return a variation of ``sentence``, as long as it is. A share of 0 draws nothing."""
         tokens = torch.tensor(sentence[1:-1])
-        if self._drawn(1, self.augmentation.spans, generator):
+        spans, replaced = self.augmentation.spans, self.augmentation.replaced
+        if spans and self._drawn(1, spans, generator):
             places = len(self._text) - len(tokens) + 1
             start = int(torch.randint(places, (), generator=generator))
             tokens = self._text[start : start + len(tokens)]
-        if self.augmentation.replaced:
-            replaced = self._drawn(len(tokens), self.augmentation.replaced, generator)
+        if replaced:
+            drawn = self._drawn(len(tokens), replaced, generator)
             choice = torch.randint(len(self._vocabulary), (len(tokens),), generator=generator)
             unknown = tokens == self._unknown
-            tokens = torch.where(replaced | unknown, self._vocabulary[choice], tokens)
+            tokens = torch.where(drawn | unknown, self._vocabulary[choice], tokens)
         return [sentence[0], *tokens.tolist(), sentence[-1]]
 
     @staticmethod

@@ -68,7 +68,7 @@ class EmbeddingTask(Task[SentenceBatch]):
     hidden_weight : float
         Share of the hidden states in ``distance``.
     augmentation : Augmentation, optional
-        How the training sentences are varied; by its own defaults if None.
+        How the training sentences are varied; not at all if None.
 
     Raises
     ------

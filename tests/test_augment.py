@@ -70,9 +70,18 @@ def test_unknown_words_always_give_way_unless_nothing_is_replaced() -> None:
 
 
 def test_the_generator_decides() -> None:
-    first, second, other = (list(variations(Augmentation(), TEXT[2], 20, seed)) for seed in (1, 1, 2))
+    first, second, other = (list(variations(Augmentation(0.5, 0.1), TEXT[2], 20, seed)) for seed in (1, 1, 2))
 
     assert first == second != other
+
+
+def test_without_variation_nothing_is_drawn() -> None:
+    generator = torch.Generator().manual_seed(1)
+    before = generator.get_state()
+
+    assert Augmenter(Augmentation(), TEXT, VOCABULARY, UNKNOWN).vary(TEXT[0], generator) == TEXT[0]
+
+    assert torch.equal(generator.get_state(), before)
 
 
 @pytest.mark.parametrize(

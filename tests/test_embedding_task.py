@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from codesign.subjects import Subject, load_subject
 from spec.errors import ConfigError, FormatError
 from sw.augment import Augmentation
 from sw.batches import draw_neighbours, evenly
@@ -20,7 +21,6 @@ from sw.embedding_task import EmbeddingTask, SentenceBatch, load_embedding_task
 from sw.targets import find_targets
 
 CPU = torch.device("cpu")
-PLAIN = Augmentation(spans=0, replaced=0)
 PERFECT = {"cosine": 1, "cosine_p05": 1, "retrieval": 1, "cosine_trained": 1}
 WORDS = ["red", "blue", "sea", "sky", "boat", "hill", "small", "large", "old", "new", "sees"]
 WORDS += ["is", "on", "under", "near", "and", "the", "a"]
@@ -127,7 +127,7 @@ def test_outputs_pool_to_the_mean_over_the_tokens_of_each_sentence() -> None:
 
 
 def test_batches_hold_different_sentences_of_neighbouring_lengths() -> None:
-    task = tiny_task(tiny_bert(), augmentation=PLAIN)
+    task = tiny_task(tiny_bert())
     generator = torch.Generator().manual_seed(4)
     padded = tokens = 0
     seen = set()
@@ -256,9 +256,7 @@ def test_measuring_leaves_the_training_flags_and_no_gradient() -> None:
 def test_judging_sentences_are_not_trained_on() -> None:
     held_out = sentences(40, 2)
     own = "the boat is on the sea"
-    task = EmbeddingTask(
-        tiny_tokenizer(WORDS), tiny_bert(), [*held_out, own], held_out, judge=5, augmentation=PLAIN
-    )
+    task = EmbeddingTask(tiny_tokenizer(WORDS), tiny_bert(), [*held_out, own], held_out, judge=5)
 
     batch = task.batch(1, torch.Generator().manual_seed(0), CPU)
 
@@ -343,6 +341,11 @@ def test_a_folder_loads_with_its_task(tmp_path: Path, texts: tuple[Path, Path]) 
     )
     assert task.batch(4, torch.Generator().manual_seed(1), CPU).ids.shape[1] <= 12
     assert task.measure(model)["cosine"] == pytest.approx(1)
+
+    varied = Augmentation(spans=0.3, replaced=0.1)
+    assert load_embedding_task(folder, *texts, augmentation=varied)[1].augmentation == varied
+    loaded: Any = load_subject(Subject(str(folder), *texts, augmentation=varied))[1]
+    assert loaded.augmentation == varied
 
 
 def test_minilm_embeds_alike_what_means_alike(texts: tuple[Path, Path]) -> None:

@@ -137,6 +137,7 @@ def test_patterns_are_read_from_the_command_line() -> None:
         (["--device", "abacus"], "`--device` must be auto, cpu, or cuda"),
         (["--block", "17"], "`--block` must be from 1 to the model's 16 tokens, not 17"),
         (["--allocation", "fair"], "`--allocation` must be one of matrix, global"),
+        (["--spans", "1.5"], "`spans` must be from 0 to 1, not 1.5"),
     ],
 )
 def test_bad_input_is_one_sentence(

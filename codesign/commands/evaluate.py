@@ -74,10 +74,10 @@ def evaluate(
     judge: Annotated[int, typer.Option("--judge", min=2, help="Most sentences or questions judged.")] = 1000,
     spans: Annotated[
         float, typer.Option("--spans", help="Sentences: share cut from running text instead.")
-    ] = 0.5,
+    ] = 0.0,
     replaced: Annotated[
         float, typer.Option("--replaced", help="Sentences: share of tokens replaced at random.")
-    ] = 0.1,
+    ] = 0.0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trials at a time.")] = 1,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     as_json: JsonFlag = False,
