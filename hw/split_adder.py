@@ -112,7 +112,7 @@ class SplitAdder(wiring.Component):
             self.job_end.eq(delay(m, item.job_end, wait + 2, "job_end", reset_less=False)),
         ]
         for field in block_shape(arch):
-            m.d.comb += self.block.eq(delay(m, offer[field], wait + 1, field))
+            m.d.comb += self.block.eq(delay(m, offer[field], wait + 2, field))
         return m
 
     def _sums(self, m: Module, platform: object, arriving: Value, partial: Value, adding: Value) -> Value:
