@@ -2,8 +2,8 @@
 
     python -m benchmarks.synthesis [--arch ARCH] [--families ecp5 ice40 xilinx] [--stage]
 
-With `--stage` the output stage alone is counted, of an architecture that has one; ECP5 gets its primitives.
-Counts are of yosys alone: nothing is placed or routed, so there is no clock rate here.
+With `--stage` the output stage alone is counted, for ECP5 with its primitives. Counts are of yosys alone:
+nothing is placed or routed, so there is no clock rate here.
 
 `synth_ice40` runs without `-dsp`. With it, yosys 0.70 ties the product of a pipelined multiplier like ours to
 a constant, says so in a warning only, and exits with 0. So warnings of that kind are counted as conflicts.
