@@ -127,7 +127,9 @@ class ParameterMemory(wiring.Component):
         arch = self.arch
         words_per_row = arch.lanes // self.places
         row_bits, word_bits = arch.groups.bit_length() - 1, words_per_row.bit_length() - 1
-        block = Signal(arch.output_blocks.bit_length() - 1, name=f"block_{copy}", reset_less=True)
+        block_bits = arch.output_blocks.bit_length() - 1
+        # With a single block there is nothing to hold; an empty register is no legal Verilog.
+        block = Signal(block_bits, name=f"block_{copy}", reset_less=True) if block_bits else None
         row = Signal(max(row_bits, 1), name=f"row_{copy}", reset_less=True)
         word = Signal(max(word_bits, 1), name=f"word_{copy}", reset_less=True)
         token = Signal(range(2 * arch.tokens), name=f"token_{copy}", reset_less=True)
@@ -137,7 +139,9 @@ class ParameterMemory(wiring.Component):
         m.d.comb += [following.eq(token + tokens), more.eq(following >= arch.tokens)]
         with m.If(self.open):
             first_row, first_token = divmod(copy, arch.tokens)
-            m.d.sync += [block.eq(self.block), word.eq(0), row.eq(first_row), token.eq(first_token)]
+            m.d.sync += [word.eq(0), row.eq(first_row), token.eq(first_token)]
+            if block is not None:
+                m.d.sync += block.eq(self.block)
         with m.Elif(self.step):
             m.d.sync += word.eq(word + 1)
             with m.If(word == words_per_row - 1):
@@ -146,4 +150,4 @@ class ParameterMemory(wiring.Component):
                     row.eq(row + rows + more),
                     token.eq(Mux(more, following - arch.tokens, following)),
                 ]
-        return Cat(word[:word_bits], row[:row_bits], block)
+        return Cat(word[:word_bits], row[:row_bits], *(() if block is None else (block,)))
