@@ -80,9 +80,6 @@ class EmbeddingTask(Task[SentenceBatch]):
     rising = True
     # Where student and teacher agree, their distance has no gradient.
     probes = True
-    # A token's row has a gradient only when the token comes up, and AdamW then moves it by about ten learning
-    # rates whatever the gradient: noise, where most tokens of a text are rare.
-    frozen = (nn.Embedding,)
 
     def __init__(
         self,

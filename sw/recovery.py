@@ -67,6 +67,9 @@ class RecoveryOptions:
     dropout : bool
         Let the model drop what its config says, from noise that depends on seed and step only. Without it
         student and teacher differ by what was pruned alone.
+    frozen_tables : bool
+        Leave the tables of tokens and positions as they are. A token's row has a gradient only when the token
+        comes up, and AdamW then moves it by about ten learning rates in all, however small the gradient.
     seed : int
         Of the batches.
 
@@ -88,6 +91,7 @@ class RecoveryOptions:
     quantized: float = 0.0
     weight_decay: float = 0.01
     dropout: bool = False
+    frozen_tables: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -167,7 +171,7 @@ class Recovery:
         weights = sum(target.rows * target.cols for target in targets.values())
         stop = options.pruned_at
         self._ramp = Ramp(min(options.observed, stop), stop, weights, kept if choose is not None else weights)
-        self._trained = _trained(model, task.frozen)
+        self._trained = _trained(model, (nn.Embedding,) if options.frozen_tables else ())
         self._optimizer = torch.optim.AdamW(
             self._trained,
             options.learning_rate,

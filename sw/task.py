@@ -1,7 +1,7 @@
 """What a model is for: where its batches come from, what it is trained to do, how well it does."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -25,14 +25,11 @@ class Task(ABC, Generic[Batch]):
         Whether a higher quality is better.
     probes : bool
         Whether Fisher scores follow ``probe`` instead of the gradients of training.
-    frozen : tuple of type
-        Kinds of modules whose own parameters training leaves as they are.
     """
 
     quality: str
     rising: bool
     probes: bool = False
-    frozen: ClassVar[tuple[type[nn.Module], ...]] = ()
 
     @abstractmethod
     def batch(self, size: int, generator: torch.Generator, device: torch.device) -> Batch:

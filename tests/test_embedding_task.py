@@ -16,7 +16,6 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from codesign.subjects import Subject, load_subject
 from spec.errors import ConfigError, FormatError
 from sw.augment import Augmentation
-from sw.batches import draw_neighbours, evenly
 from sw.embedding_task import EmbeddingTask, SentenceBatch, load_embedding_task
 from sw.targets import find_targets
 
@@ -282,16 +281,6 @@ def test_training_towards_the_dense_model_recovers_the_embeddings() -> None:
     after = task.measure(model)
     assert 1 - after["cosine"] < 0.3 * (1 - before["cosine"])
     assert after["retrieval"] > before["retrieval"]
-
-
-def test_choices_are_even_and_windows_stay_inside() -> None:
-    assert evenly(10, 4) == [0, 2, 5, 7] and evenly(3, 9) == [0, 1, 2]
-    generator = torch.Generator().manual_seed(9)
-    for count, size in ((1, 1), (5, 5), (30, 7), (100, 3)):
-        for _ in range(50):
-            drawn = draw_neighbours(count, size, generator)
-            assert len(set(drawn)) == size and drawn == sorted(drawn)
-            assert drawn[0] >= 0 and drawn[-1] < count and drawn[-1] - drawn[0] < 4 * size
 
 
 @pytest.mark.parametrize(
