@@ -74,7 +74,7 @@ class OutputStage(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch, settings = self.arch, self.settings
-        m.submodules.parameters = memory = ParameterMemory(arch)
+        m.submodules.parameter_memory = memory = ParameterMemory(arch)
         m.d.comb += [
             memory.restart.eq(settings.restart),
             memory.write.eq(settings.parameters),
