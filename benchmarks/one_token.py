@@ -11,14 +11,12 @@ activation is taken to be 0.
 from typing import Final
 
 from benchmarks.gpt2_small import MATRICES, random_matrix
-from benchmarks.overlap import main_causes, shares
+from benchmarks.overlap import main_causes, quantized_layer, shares
 from codesign.cycles import layer_cycles
-from codesign.pruned import kept_count, store_pruned
 from spec.arch import ArchConfig
 from sw.layer import QuantizedLayer
 from sw.models import load_matrices
 from sw.pack import pack
-from sw.prune_model import PruneOptions, prune_layer
 from sw.unpack import unpack
 
 SPARSITY: Final = 0.8
@@ -39,14 +37,10 @@ def layers() -> dict[str, list[QuantizedLayer]]:
     arch = ARCHS["token"]
     minilm = {name: weight for name, weight in load_matrices("minilm").items() if name.startswith("layer0.")}
     gpt2 = {name: random_matrix(*size, seed) for seed, (name, size) in enumerate(MATRICES.items())}
-    found: dict[str, list[QuantizedLayer]] = {}
-    for model, matrices in (("MiniLM", minilm), ("GPT-2 small", gpt2)):
-        found[model] = []
-        for name, weight in matrices.items():
-            kept = kept_count(SPARSITY, weight.numel())
-            pruned = prune_layer(name, weight.abs().numpy(), kept, PruneOptions.default(arch))
-            found[model].append(store_pruned(name, weight.numpy(), pruned).quantize(arch))
-    return found
+    return {
+        model: [quantized_layer(name, weight, SPARSITY, arch) for name, weight in matrices.items()]
+        for model, matrices in (("MiniLM", minilm), ("GPT-2 small", gpt2))
+    }
 
 
 def main() -> None:

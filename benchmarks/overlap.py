@@ -17,12 +17,13 @@ from codesign.cycles import CycleCount, layer_cycles
 from codesign.pruned import kept_count, store_pruned
 from spec.arch import PRESETS, ArchConfig
 from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
+from sw.layer import QuantizedLayer
 from sw.models import load_matrices
 from sw.pack import pack
 from sw.prune_model import PruneOptions, prune_layer
 from sw.unpack import PackedLayer, unpack
 
-__all__ = ["main_causes", "shares"]
+__all__ = ["main_causes", "quantized_layer", "shares"]
 
 TILES: Final = 64
 _SHOWN: Final = 3
@@ -47,11 +48,16 @@ def main_causes(parts: Mapping[str, float]) -> str:
     return ", ".join(list(named)[:_SHOWN])
 
 
-def packed_layer(name: str, weight: torch.Tensor, sparsity: float, arch: ArchConfig) -> PackedLayer:
-    """Prune, quantize and pack one matrix."""
+def quantized_layer(name: str, weight: torch.Tensor, sparsity: float, arch: ArchConfig) -> QuantizedLayer:
+    """Prune and quantize one matrix."""
     kept = kept_count(sparsity, weight.numel())
     pruned = prune_layer(name, weight.abs().numpy(), kept, PruneOptions.default(arch))
-    return unpack(pack([store_pruned(name, weight.numpy(), pruned).quantize(arch)], arch)).layers[0]
+    return store_pruned(name, weight.numpy(), pruned).quantize(arch)
+
+
+def packed_layer(name: str, weight: torch.Tensor, sparsity: float, arch: ArchConfig) -> PackedLayer:
+    """Prune, quantize and pack one matrix."""
+    return unpack(pack([quantized_layer(name, weight, sparsity, arch)], arch)).layers[0]
 
 
 def load_bound() -> Iterator[tuple[str, str, ArchConfig, int, PackedLayer]]:

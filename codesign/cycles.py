@@ -159,6 +159,7 @@ def _timing(arch: ArchConfig) -> Any:
     """Constants of the pipeline, taken from the components that set them."""
     timing = np.zeros(1, TIMING).view(np.recarray)
     timing.start = Decompressor.START_LATENCY
+    # The drain says in a register what it does, then psums are on their way.
     timing.drain_tail = 1 + Cluster.drain_latency(arch) + OutputBuffer.READY_LATENCY
     timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
     timing.egress = Egress.LATENCY + (OutputStage.LATENCY if arch.output_blocks else 0)

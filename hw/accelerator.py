@@ -62,7 +62,8 @@ class Accelerator(wiring.Component):
     def egress_depth(arch: ArchConfig) -> int:
         """Entries of the egress queue: enough to cover the collect chain at one word per cycle."""
         stage = OutputStage.LATENCY if arch.output_blocks else 0
-        return 1 << (arch.clusters + 21 + stage - 1).bit_length()
+        way = arch.clusters + Cluster.DATA_LAG + SplitAdder.LATENCY + stage + Egress.LATENCY
+        return 1 << (way + Collector.CREDIT_CYCLES - 1).bit_length()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -44,6 +44,9 @@ class Collector(wiring.Component):
         The egress holds nothing, unless the item of the cycle before is the first.
     """
 
+    CREDIT_CYCLES = 7
+    """Cycles from an item's end in the egress to one sent for it, and items that are not counted yet."""
+
     clear: Signal
     job_valid: Signal
     job: data.View

@@ -33,7 +33,8 @@ class Egress(wiring.Component):
     Members
     -------
     kind, word, emit : In
-        From the split adder. The sender has a credit for every item, so the queue never overflows.
+        From the split adder or the output stage. The sender has a credit for every item, so the queue never
+        overflows.
     credit : Out(2)
         Items got rid of in the cycle before: left the queue, or were not for it.
     o : Out(stream.Signature(stream_width))

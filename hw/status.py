@@ -113,10 +113,11 @@ class Status(wiring.Component):
             with m.State("counter"):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
                 with m.If(self.o.ready):
-                    m.d.sync += self.number.eq(self.number + 1)
-                    m.next = "choose"
                     with m.If(self.number == len(COUNTERS) - 1):
                         m.next = "trailer"
+                    with m.Else():
+                        m.d.sync += self.number.eq(self.number + 1)
+                        m.next = "choose"
             with m.State("trailer"):
                 m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_TRAILER)]
                 with m.If(self.o.ready):

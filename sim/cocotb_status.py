@@ -52,7 +52,7 @@ class Bench:
         while True:
             await RisingEdge(dut.clk)
             number = int(dut.number.value)
-            self.ports.hold(counter=self.counters[number] if number < len(self.counters) else 0)
+            self.ports.hold(counter=self.counters[number])
 
     async def words(self, count: int) -> list[tuple[int, int]]:
         """The next words; what a trailer holds does not matter."""

@@ -26,7 +26,8 @@ class Cause(IntEnum):
 COUNTERS: Final[dict[str, str]] = {
     "compute_cycles": "cycles in which a job is under way",
     "load_cycles": "cycles in which the input stream moved a word, SYNC and STUFF included",
-    "cycles": "first word of BEGIN in to last word of the last PSUMS out, or to END if that comes later",
+    "cycles": "first word of BEGIN in to last word of the last PSUMS or CODES out, or to END if that comes "
+    "later",
     "skipped_beats": "beats left out because every activation they meet is 0",
     "busy_cycles": "cycles in which a cluster has a job",
     "loading_cycles": "cycles in which none has, and a packet is on its way in",

@@ -21,6 +21,7 @@ from typing import Final
 
 from spec.arch import ArchConfig
 from spec.layout import Layout
+from spec.numbers import OUTPUT_WIDTH
 
 __all__ = [
     "MAX_SHIFT",
@@ -39,7 +40,7 @@ MODE: Final = Layout("mode of BEGIN", (("horizontal", 1), ("requantize", 1), ("r
 
 MULTIPLIER_WIDTH: Final = 31
 OUTPUT_PARAMETERS: Final = Layout(
-    "output parameters", (("bias", 32), ("multiplier", MULTIPLIER_WIDTH), ("shift", 6))
+    "output parameters", (("bias", OUTPUT_WIDTH), ("multiplier", MULTIPLIER_WIDTH), ("shift", 6))
 )
 """An entry of REQUANTIZE: ``bias`` in two's complement, ``shift`` less one."""
 MAX_SHIFT: Final = 63

@@ -104,8 +104,9 @@ def requantize(psums: NDArray[Any], parameters: OutputParameters, width: int) ->
     if accumulators.size and not least <= int(accumulators.min()) <= int(accumulators.max()) <= most:
         raise ConfigError(f"a psum and its bias exceed {OUTPUT_WIDTH} bits; make the bias smaller")
     shift = parameters.shift[:, None]
-    # Half of the last place is added behind the shift: added before it, 64 bits would not hold the sum.
-    rounded = (accumulators * parameters.multiplier[:, None] >> shift - 1) + 1 >> 1
+    # The product has 63 bits and half of the last place at most 62, so the sum fits.
+    half = np.left_shift(np.int64(1), shift - 1)
+    rounded = accumulators * parameters.multiplier[:, None] + half >> shift
     low, high = signed_range(width)
     floor = parameters.zero_point if parameters.relu else low
     codes: NDArray[np.int64] = np.clip(rounded + parameters.zero_point, floor, high)
