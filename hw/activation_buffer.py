@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
 from hw.shapes import column_shape, token_shape
 from spec.arch import ArchConfig
@@ -59,10 +59,15 @@ class ActivationBuffer(wiring.Component):
             }
         )
 
+    @staticmethod
+    def memory(arch: ArchConfig) -> MemorySize:
+        """Size of the double buffer."""
+        return MemorySize(arch.lanes * arch.activation_width, 2 * arch.activation_depth)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         lanes, width = self.arch.lanes, self.arch.activation_width
-        m.submodules.storage = storage = BlockMemory(lanes * width, 2 * self.arch.activation_depth)
+        m.submodules.storage = storage = BlockMemory(*self.memory(self.arch))
         self._connect_write(m, storage)
         m.d.comb += storage.read_address.eq(Value.cast(self.read))
 

@@ -14,7 +14,7 @@ from hw.decompressor import Decompressor
 from hw.drain import Drain
 from hw.drain_tree import DrainTree
 from hw.instance import place
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.output_buffer import OutputBuffer
 from hw.pipeline import delay
 from hw.queue import Queue
@@ -172,12 +172,17 @@ class Cluster(wiring.Component):
         # The read address enters the first column's register one cycle after the beat.
         return delay(m, Cat(lanes), Column.WEIGHT_CYCLE - BlockMemory.LATENCY - 1, "weights")
 
+    @staticmethod
+    def value_memory(arch: ArchConfig, plane: Plane) -> MemorySize:
+        """Size of both value banks of one plane."""
+        return MemorySize(arch.stream_width, 2 * (arch.value_depth // arch.beats_per_word(plane)))
+
     def _plane(self, m: Module, load: View, beat: View, plane: Plane) -> Value:
         """Memory of one plane: its bits of the beat's weights, ``BlockMemory.LATENCY`` + 1 cycles later."""
         arch, index, name = self.arch, beat.value.index, f"plane_{plane.offset}"
         per_word = arch.beats_per_word(plane)
         depth = arch.value_depth // per_word
-        m.submodules[f"{name}_values"] = values = BlockMemory(arch.stream_width, 2 * depth)
+        m.submodules[f"{name}_values"] = values = BlockMemory(*self.value_memory(arch, plane))
         address_bits, place_bits = (depth - 1).bit_length(), per_word.bit_length() - 1
         part_bits = plane.words.bit_length() - 1
         mine = load.kind == LoadKind.VALUE

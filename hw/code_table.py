@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
 from spec.arch import ArchConfig
 from spec.outputs import TABLE_ENTRIES_PER_WORD, table_words
@@ -58,11 +58,16 @@ class CodeTable(wiring.Component):
             }
         )
 
+    @staticmethod
+    def memory(arch: ArchConfig) -> MemorySize:
+        """Size of the table."""
+        return MemorySize(TABLE_ENTRIES_PER_WORD * arch.activation_width, table_words(arch))
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = len(self.code)
         place_bits = TABLE_ENTRIES_PER_WORD.bit_length() - 1
-        m.submodules.entries = words = BlockMemory(len(self.write_data), table_words(self.arch))
+        m.submodules.entries = words = BlockMemory(*self.memory(self.arch))
         m.d.comb += [
             words.write_enable.eq(self.write_enable),
             words.write_address.eq(self.write_address),

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.record_decoder import RecordDecoder
 from hw.record_reader import RecordReader
 from hw.shapes import JOB_WIDTH, LoadKind, bundle, descriptor_shape, load_shape, vector_shape
@@ -70,12 +70,17 @@ class Decompressor(wiring.Component):
             }
         )
 
+    @staticmethod
+    def memory(arch: ArchConfig) -> MemorySize:
+        """Size of both banks of block descriptors."""
+        return MemorySize(descriptor_shape(arch).size, 2 * arch.block_depth)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
         m.submodules.reader = reader = RecordReader(arch)
         m.submodules.decoder = decoder = RecordDecoder(arch)
-        m.submodules.blocks = blocks = BlockMemory(descriptor_shape(arch).size, 2 * arch.block_depth)
+        m.submodules.blocks = blocks = BlockMemory(*self.memory(arch))
         block_counts, word_counts = self._connect_load(m, reader, blocks)
         jobs = self._queue_jobs(m)
         job = bundle(_job_shape(), "job_here", reset_less=True)

@@ -4,7 +4,7 @@ from typing import Final
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
 
-__all__ = ["ecp5_gated_sum", "ecp5_memory", "ecp5_merging_sum", "ecp5_product"]
+__all__ = ["ecp5_block_rams", "ecp5_gated_sum", "ecp5_memory", "ecp5_merging_sum", "ecp5_product"]
 
 _OPERAND: Final = 18
 """Bits of an operand of MULT18X18D."""
@@ -111,6 +111,12 @@ def ecp5_memory(
             width, enable, write_address, share, read_address, found[low : low + width]
         )
     return found
+
+
+def ecp5_block_rams(width: int, depth: int) -> int | None:
+    """Return how many block RAMs :func:`ecp5_memory` places; None if it leaves the memory to synthesis."""
+    shape = _ram_shape(depth)
+    return None if shape is None else -(-width // shape[1])
 
 
 def _ram_shape(depth: int) -> tuple[int, int] | None:

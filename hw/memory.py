@@ -1,6 +1,6 @@
 """The block memory of every buffer."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from amaranth.hdl import Module, ShapeLike, Signal
 from amaranth.lib import memory, wiring
@@ -9,7 +9,14 @@ from amaranth.lib.wiring import In, Out
 from hw.ecp5 import ecp5_memory
 from hw.family import Family, family_of
 
-__all__ = ["BlockMemory", "plain_memory"]
+__all__ = ["BlockMemory", "MemorySize", "plain_memory"]
+
+
+class MemorySize(NamedTuple):
+    """Bits of a word, and words."""
+
+    width: int
+    depth: int
 
 
 def plain_memory(shape: ShapeLike, depth: int) -> memory.Memory:

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
 from hw.shapes import JOB_WIDTH, ItemKind, block_shape, bundle, closed_shape, item_shape, offer_shape
 from spec.arch import ArchConfig
@@ -75,6 +75,14 @@ class OutputBuffer(wiring.Component):
             }
         )
 
+    @staticmethod
+    def memory(arch: ArchConfig) -> MemorySize:
+        """Size of both halves; a word is a stream word, or the L psums of a cycle if longer."""
+        chunk = arch.lanes * arch.output_width
+        width = max(arch.stream_width, chunk)
+        words = -(-arch.groups * arch.tokens // (width // chunk))
+        return MemorySize(width, 2 << (words - 1).bit_length())
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         kind, wait = self.request.kind, BlockMemory.LATENCY
@@ -124,17 +132,16 @@ class OutputBuffer(wiring.Component):
         """Pack psums into words of memory, each one stream word, or the L psums of a cycle if longer."""
         outputs = self._extend()
         chunk = len(outputs)
-        width = max(self.arch.stream_width, chunk)
-        chunks, per_word = self.arch.groups * self.arch.tokens, width // chunk
+        m.submodules.storage = storage = BlockMemory(*self.memory(self.arch))
+        chunks, per_word = self.arch.groups * self.arch.tokens, storage.width // chunk
         words = -(-chunks // per_word)
         address_bits = (words - 1).bit_length()
-        m.submodules.storage = storage = BlockMemory(width, 2 << address_bits)
         place, number, count = (
             Signal(range(max(values, 2)), name=name)
             for name, values in (("place", per_word), ("number", words), ("count", chunks))
         )
         half, full, complete = Signal(), Signal(), Signal()
-        word = Signal(width, reset_less=True)
+        word = Signal(storage.width, reset_less=True)
         m.d.comb += [
             complete.eq(count == chunks - 1),
             storage.write_enable.eq(full),

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
 from hw.shapes import block_shape, parameters_shape
 from spec.arch import ArchConfig
@@ -52,7 +52,7 @@ class ParameterMemory(wiring.Component):
 
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
-        self.places: Final = min(arch.psums_per_word, arch.lanes)
+        self.size, self.places, self.copies = self.memories(arch)
         self.rows_per_word: Final = max(arch.psums_per_word // arch.lanes, 1)
         super().__init__(
             {
@@ -66,20 +66,25 @@ class ParameterMemory(wiring.Component):
             }
         )
 
-    @property
-    def copies(self) -> int:
-        """Copies of all memories: 1 if every word of psums lies in one group row."""
-        return self.rows_per_word if self.arch.tokens % self.rows_per_word else 1
+    @staticmethod
+    def memories(arch: ArchConfig) -> tuple[MemorySize, int, int]:
+        """Return the size of each memory, how many hold an entry each of a word, and copies of them all.
+
+        There is 1 copy if every word of psums lies in one group row.
+        """
+        places = min(arch.psums_per_word, arch.lanes)
+        rows = max(arch.psums_per_word // arch.lanes, 1)
+        size = MemorySize(OUTPUT_PARAMETERS.width, arch.output_blocks * arch.segment // places)
+        return size, places, rows if arch.tokens % rows else 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        depth = self.arch.output_blocks * self.arch.segment // self.places
         memories = []
         for copy in range(self.copies):
             address = self._address(m, copy)
             for place in range(self.places):
                 name = f"copy_{copy}_place_{place}"
-                m.submodules[name] = memory = BlockMemory(OUTPUT_PARAMETERS.width, depth)
+                m.submodules[name] = memory = BlockMemory(*self.size)
                 m.d.comb += memory.read_address.eq(address)
                 memories.append(memory)
         self._fill(m, memories)

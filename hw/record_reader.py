@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
 from hw.queue import Queue
 from hw.register_slice import RegisterSlice
@@ -72,10 +72,15 @@ class RecordReader(wiring.Component):
             }
         )
 
+    @staticmethod
+    def memory(arch: ArchConfig) -> MemorySize:
+        """Size of both banks of records."""
+        return MemorySize(arch.stream_width, 2 * arch.record_depth)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
-        m.submodules.storage = storage = BlockMemory(arch.stream_width, 2 * arch.record_depth)
+        m.submodules.storage = storage = BlockMemory(*self.memory(arch))
         m.submodules.chunk_queue = chunks = Queue(self.chunk_width, self.QUEUE_DEPTH)
         m.d.comb += [
             storage.write_enable.eq(self.write_enable),

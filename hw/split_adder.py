@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.ecp5 import ecp5_gated_sum
 from hw.family import Family, family_of
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
 from hw.shapes import ItemKind, block_shape, bundle, header_shape, item_shape, offer_shape
 from spec.arch import ArchConfig
@@ -152,11 +152,16 @@ class SplitAdder(wiring.Component):
             m.d.sync += arrived.eq(0)
         return emitting, sums, slot
 
+    @staticmethod
+    def memory(arch: ArchConfig) -> MemorySize:
+        """Size of all slots."""
+        return MemorySize(arch.stream_width, arch.split_slots << (arch.words_per_block - 1).bit_length())
+
     def _slots(self, m: Module, word: Value, keep: Value, slot: Signal, total: Signal) -> Value:
         """Slot memory: read what a slot holds, write back the sum one cycle after it is there."""
         arch = self.arch
         address_bits = (arch.words_per_block - 1).bit_length()
-        m.submodules.slots = slots = BlockMemory(arch.stream_width, arch.split_slots << address_bits)
+        m.submodules.slots = slots = BlockMemory(*self.memory(arch))
         address = Signal(len(slots.read_address))
         m.d.comb += [
             address.eq(Cat(word[:address_bits], slot)),

@@ -31,6 +31,7 @@ class WideMultiplier(wiring.Component):
 
     LATENCY = Multiplier.LATENCY + 2
     WIDTH = OUTPUT_WIDTH + MULTIPLIER_WIDTH
+    PRODUCTS = 4
 
     a: Signal
     b: Signal

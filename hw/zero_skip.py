@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory
+from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
 from hw.queue import Queue
 from hw.shapes import LoadKind, bundle, load_shape, vector_shape
@@ -69,11 +69,15 @@ class ZeroSkip(wiring.Component):
             }
         )
 
+    @staticmethod
+    def memory(arch: ArchConfig) -> MemorySize:
+        """Size of the occupancy of both activation buffers, a segment a word."""
+        return MemorySize(arch.segment, 2 * (arch.max_inputs // arch.segment))
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
-        segments = arch.max_inputs // arch.segment
-        m.submodules.occupancy = occupancy = BlockMemory(arch.segment, 2 * segments)
+        m.submodules.occupancy = occupancy = BlockMemory(*self.memory(arch))
         m.submodules.queue = queue = Queue(vector_shape(arch), arch.queue_depth)
         self._record_occupancy(m, occupancy)
         vector, arriving = self._look_up(m, occupancy)

@@ -27,7 +27,8 @@ from sw.bits import unpack_fields
 from sw.blocks import Blocking
 from sw.output_packets import unpack_parameters, unpack_table
 from sw.outputs import OutputParameters
-from sw.pack import FORMAT_NAME, FORMAT_VERSION, order_width
+from sw.pack import FORMAT_NAME, FORMAT_VERSION
+from sw.plan import order_width
 from sw.quantize import scale_values
 
 __all__ = ["Descriptor", "PacketCursor", "RawCluster", "RawLayer", "RawPass", "read_header", "read_layer"]

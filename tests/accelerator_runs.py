@@ -46,6 +46,18 @@ ARCHS = {
     "one_pe": ArchConfig(clusters=1, lanes=1, tokens=1, segment=1),
     "three_clusters": ArchConfig(clusters=3, lanes=4, tokens=3),
     "four_clusters": ArchConfig(clusters=4, lanes=4, tokens=1),
+    # Blocks of one output: a half of an output buffer comes free just as the collector leaves the other.
+    "one_output_blocks": ArchConfig(
+        clusters=5,
+        lanes=1,
+        tokens=2,
+        segment=1,
+        queue_depth=4,
+        value_depth=16,
+        block_depth=4,
+        stream_width=128,
+        activation_depth=256,
+    ),
     # Memories far too small for any layer: chunks, passes and splits everywhere.
     "cramped": ArchConfig(
         clusters=5,

@@ -237,6 +237,20 @@ def test_psums_reach_both_ends_of_a_reduced_width(name: str) -> None:
     assert all_defects(jobs, run_jobs(jobs, arch), arch) == []
 
 
+def test_halves_that_come_free_while_the_next_is_fetched_are_counted() -> None:
+    """The cluster three steps down the chain, served twice in turn, in blocks of one word."""
+    arch, rng = ARCHS["one_output_blocks"], np.random.default_rng(3)
+    mask = rng.random((30, 50)) < 0.3
+    weights = rng.integers(-5, 6, mask.shape).astype(np.int8) * mask
+    order, scales = np.arange(30), np.ones(30, np.float32)
+    layer = QuantizedLayer("layer", weights, mask, Direction.VERTICAL, order, scales)
+    (job,) = make_jobs([("halves", layer, rng.integers(1, 100, (50, 4)))], arch)
+
+    (answer,) = run_jobs([job], arch)
+
+    assert defects(job, answer, arch) == []
+
+
 def test_384_by_384_at_80_percent_needs_at_most_2300_compute_cycles_on_16_pes() -> None:
     arch, rng = ARCHS["four_clusters"], np.random.default_rng(3)
     cases = []

@@ -101,7 +101,7 @@ def test_inspect_refuses_psums_that_may_overflow(
     arch = ArchConfig(clusters=1, lanes=4, tokens=1, weight_width=3, psum_width=16)
     layer, _ = limit_layer(arch.model_copy(update={"psum_width": 17}), Direction.VERTICAL)
     with monkeypatch.context() as unproven:
-        unproven.setattr("sw.pack.check_psums", lambda *_: None)
+        unproven.setattr("sw.plan.check_psums", lambda *_: None)
         (tmp_path / "wide.mxv").write_bytes(pack([layer], arch))
 
     status, _, err = run("inspect", tmp_path / "wide.mxv")

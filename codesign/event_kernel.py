@@ -1,0 +1,393 @@
+"""The same cycles as ``cycle_kernel``, from one event to the next instead of cycle by cycle.
+
+What happens to a vector follows from a few moments: when the decompressor sends it, when the beat issuer
+takes it, when its last beat is done; to a block, when it closes, is drained, and leaves its half of the
+output buffer. Each is the latest of what it waits for, plus a latency. The cost is per vector, not
+per cycle and register. No activation is taken to be 0: then vectors leave the zero-skip queue in the order in
+which they came. Tiles are alike, so as soon as one leaves everything as the one before did, those that follow
+are not looked at.
+
+Clusters meet in the collector alone. It serves blocks in the order of time, so a cluster is advanced block by
+block, and never past a moment that a block not yet served decides about.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.cycle_kernel import compiled
+from codesign.cycle_registers import PacketKind, RecordKind
+
+__all__ = ["Program", "run_events"]
+
+Ints = NDArray[np.int64]
+
+_PASS, _ACTIVATIONS, _LAYER_END = (int(PacketKind[name]) for name in ("PASS", "ACTIVATIONS", "END"))
+_ESCAPE, _BLOCK_END = int(RecordKind.ESCAPE), int(RecordKind.END)
+
+# Cycles from one register to another, as `cycle_kernel` steps them: a vector sent to the issuer; a last beat
+# to the drain; a drain to its first steal; a block announced to the collector; a job's commit to cluster 0;
+# the last payload word to the commit; a commit to the next check; a job done or collected to the check that
+# knows; a job found to the descriptor of its first block, or a block's end to that of the next.
+_TO_ISSUER, _TO_DRAIN, _TO_STEAL, _TO_COLLECTOR, _TO_CLUSTER = 7, 3, 2, 2, 3
+_TO_COMMIT, _TO_CHECK, _DONE_KNOWN, _COLLECTED_KNOWN, _TO_BLOCK = 5, 3, 4, 3, 2
+_FIRST_CHECK: Final = 5
+
+# Columns of a cluster: job and block that come next, and its next record; the cycle from which the
+# decompressor may take a record or look for a job; when it found the one under way, or -1; vectors sent, and
+# when the last one was; when the last beat was done; blocks closed, drained as far as known, and served.
+_JOB, _BLOCK, _RECORD, _FREE, _FOUND, _SENT, _LAST_SENT, _LAST_BEAT, _CLOSED, _DRAINED, _SERVED = range(11)
+_COLUMNS: Final = 11
+# Columns of a block: its last beat, the start of its drain, when its half is free again, and its job.
+_BEAT, _DRAIN, _LEFT, _OF = range(4)
+_HELD: Final = 4
+"""Blocks of a cluster that are remembered: two psum banks and two halves of the output buffer."""
+# Columns of the collector: cycle from which it chooses, last cluster, job, blocks of that fetched.
+_CHOOSE, _CHOSEN, _CURRENT, _FETCHED = range(4)
+_JOBS_KNOWN: Final = 4
+"""Jobs whose end the scheduler may still ask for."""
+_FAR: Final = 1 << 60
+
+
+class Program(NamedTuple):
+    """A layer as ``run_layer`` takes it, the same in all tiles.
+
+    ``counts`` are its ``blocks``, shape (passes, C); ``live`` the beats of every record.
+    """
+
+    kinds: Ints
+    lengths: Ints
+    job_pass: Ints
+    totals: Ints
+    bounds: Ints
+    counts: Ints
+    kind: Ints
+    live: Ints
+
+
+class _State(NamedTuple):
+    """Moments so far: of clusters, of their latest blocks and vectors, of the collector, and of jobs."""
+
+    clusters: Ints
+    blocks: Ints
+    taken: Ints
+    collector: Ints
+    issued: Ints
+    done: Ints
+    ended: Ints
+
+
+@compiled
+def _is_steal(step: int, drain: int, t: Any) -> bool:
+    """Whether the drain that starts at ``drain`` takes the psums' read port from the issuer."""
+    since = step - drain - _TO_STEAL
+    return bool(since >= 0 and since % t.row_cycles == 0 and since < t.rows * t.row_cycles)
+
+
+@compiled
+def _send_cycle(s: Any, taken: Any) -> int:
+    """First cycle in which the decompressor has credit for its next record."""
+    cycle, sent, depth = s[_FREE], s[_SENT], len(taken)
+    # A vector sent in the cycle before is not counted yet.
+    if sent > 0 and s[_LAST_SENT] == cycle - 1:
+        if sent < depth or taken[sent % depth] <= cycle - 2:
+            return int(cycle)
+        cycle = s[_LAST_SENT] + 2
+    if sent >= depth - 1:
+        cycle = max(cycle, taken[(sent + 1) % depth] + 2)
+    return int(cycle)
+
+
+@compiled
+def _issue(s: Any, blocks: Any, taken: Any, t: Any, live: int, opens: bool, sent_at: int) -> None:
+    """One vector: taken once the slot is free and its psum bank drained, then beat after beat."""
+    drain = -_FAR
+    if s[_CLOSED] >= 1:
+        drain = blocks[(s[_CLOSED] - 1) % _HELD, _DRAIN]
+    step = max(sent_at + _TO_ISSUER, s[_LAST_BEAT])
+    if opens and s[_CLOSED] >= 2:
+        last_row = blocks[(s[_CLOSED] - 2) % _HELD, _DRAIN] + (t.rows - 1) * t.row_cycles
+        step = max(step, last_row + _TO_STEAL + 1)
+    while _is_steal(step, drain, t):
+        step += 1
+    taken[s[_SENT] % len(taken)] = step
+    s[_SENT] += 1
+    s[_LAST_SENT] = sent_at
+    for _ in range(max(live, 1)):
+        step += 1
+        while _is_steal(step, drain, t):
+            step += 1
+    s[_LAST_BEAT] = step
+
+
+@compiled
+def _multiply_block(s: Any, blocks: Any, taken: Any, t: Any, p: Any) -> None:
+    """Records of a cluster's next block; its drain stays open."""
+    opens, end = True, False
+    while not end:
+        record = s[_RECORD]
+        s[_RECORD] += 1
+        end = p.kind[record] == _BLOCK_END
+        at = _send_cycle(s, taken)
+        s[_FREE] = at + 1
+        if p.kind[record] != _ESCAPE:
+            _issue(s, blocks, taken, t, p.live[record], opens, at)
+            opens = False
+    block = blocks[s[_CLOSED] % _HELD]
+    block[_BEAT], block[_OF] = s[_LAST_BEAT], s[_JOB]
+    s[_CLOSED] += 1
+
+
+@compiled
+def _advance(n: int, m: Any, t: Any, p: Any) -> None:
+    """Next block of cluster ``n``, or a job without any."""
+    s, blocks, taken = m.clusters[n], m.blocks[n], m.taken[n]
+    if s[_DRAINED] < s[_CLOSED]:
+        _start_drain(s, blocks, t)
+    job = s[_JOB]
+    count = p.counts[p.job_pass[job], n]
+    if s[_FOUND] < 0:
+        s[_FOUND] = max(s[_FREE], m.issued[job] + _TO_CLUSTER + n)
+        s[_RECORD] = p.bounds[p.job_pass[job], n, 0]
+        s[_FREE] = s[_FOUND] + 1
+        if count > 0:
+            s[_FREE] = s[_FOUND] + max(_TO_BLOCK + 2, t.start)
+    if count == 0:
+        at = _send_cycle(s, taken)
+        _issue(s, blocks, taken, t, 0, True, at)
+        s[_FREE] = at + 1
+    else:
+        _multiply_block(s, blocks, taken, t, p)
+        s[_BLOCK] += 1
+        if s[_BLOCK] < count:
+            s[_FREE] += _TO_BLOCK
+            return
+    s[_BLOCK], s[_FOUND] = 0, -1
+    s[_JOB] += 1
+    m.done[job] = max(m.done[job], s[_LAST_BEAT])
+
+
+@compiled
+def _start_drain(s: Any, blocks: Any, t: Any) -> None:
+    """When the drain of the next closed block starts, given when the one before the last left the buffer."""
+    number = s[_DRAINED]
+    block = blocks[number % _HELD]
+    start = block[_BEAT] + _TO_DRAIN
+    if number >= 1:
+        start = max(start, blocks[(number - 1) % _HELD, _DRAIN] + t.rows * t.row_cycles + 1)
+    if number >= 2:
+        start = max(start, blocks[(number - 2) % _HELD, _LEFT] + 1)
+    block[_DRAIN] = start
+    s[_DRAINED] += 1
+
+
+@compiled
+def _offer_cycle(n: int, m: Any, t: Any) -> int:
+    """When the collector may choose the oldest block of cluster ``n``; far off if it has none of the job."""
+    s, blocks = m.clusters[n], m.blocks[n]
+    block = blocks[s[_SERVED] % _HELD]
+    if s[_SERVED] == s[_CLOSED] or block[_OF] != m.collector[_CURRENT]:
+        return _FAR
+    if s[_DRAINED] == s[_SERVED]:
+        _start_drain(s, blocks, t)
+    return int(block[_DRAIN] + t.rows * t.row_cycles + t.drain_tail + _TO_COLLECTOR)
+
+
+@compiled
+def _serve(m: Any, t: Any, p: Any) -> None:
+    """Collector: choose the block that comes next, fetch it, and free its half of the buffer."""
+    g, clusters = m.collector, len(m.clusters)
+    offers = np.empty(clusters, np.int64)
+    for n in range(clusters):
+        s = m.clusters[n]
+        # Its oldest block must be known before another's can be preferred.
+        while s[_SERVED] == s[_CLOSED] and s[_JOB] <= g[_CURRENT]:
+            if s[_JOB] == g[_CURRENT] and p.counts[p.job_pass[s[_JOB]], n] == 0:
+                break
+            _advance(n, m, t, p)
+        offers[n] = _offer_cycle(n, m, t)
+    cycle = max(g[_CHOOSE], offers.min())
+    chosen = (g[_CHOSEN] + 1) % clusters
+    while offers[chosen] > cycle:
+        chosen = (chosen + 1) % clusters
+    trailer = cycle + t.words_per_block + 2
+    s = m.clusters[chosen]
+    m.blocks[chosen, s[_SERVED] % _HELD, _LEFT] = trailer + 1 + chosen
+    s[_SERVED] += 1
+    g[_CHOSEN], g[_CHOOSE] = chosen, trailer + 1
+    g[_FETCHED] += 1
+    if g[_FETCHED] == p.totals[g[_CURRENT]]:
+        m.ended[g[_CURRENT]] = trailer + clusters + t.collect_tail
+        # Clusters are asked for the next job a cycle later.
+        g[_CHOOSE] = trailer + 2
+        g[_FETCHED] = 0
+        g[_CURRENT] += 1
+
+
+@compiled
+def _finish(job: int, m: Any, t: Any, p: Any) -> int:
+    """Let every cluster do ``job``; return when the last has."""
+    for n in range(len(m.clusters)):
+        s = m.clusters[n]
+        while s[_JOB] <= job:
+            # A drain is known once the half that it fills is free.
+            while s[_DRAINED] < s[_CLOSED] and s[_DRAINED] >= s[_SERVED] + 2:
+                _serve(m, t, p)
+            _advance(n, m, t, p)
+    return int(m.done[job])
+
+
+@compiled
+def _collect(job: int, m: Any, t: Any, p: Any) -> int:
+    """Let the collector fetch all of ``job``; return when it has."""
+    while m.collector[_CURRENT] <= job:
+        _serve(m, t, p)
+    return int(m.ended[job])
+
+
+@compiled
+def _busy_cycles(issued: Any, ended: Any) -> int:
+    """Cycles in which some job is issued and not collected."""
+    cycles, until = 0, 0
+    for job in range(len(issued)):
+        cycles += max(ended[job] - max(issued[job], until), 0)
+        until = max(until, ended[job])
+    return cycles
+
+
+@compiled
+def _snapshot(m: Any, job: int, commit: int) -> Ints:
+    """All that decides about what comes, in cycles from ``commit`` and jobs from ``job`` on."""
+    clusters, depth = m.taken.shape
+    found = np.empty(clusters * (_COLUMNS + depth + 4 * _HELD) + 2 * _JOBS_KNOWN + 4, np.int64)
+    at = 0
+    for n in range(clusters):
+        s = m.clusters[n]
+        found[at : at + 3] = (s[_FREE] - commit, s[_LAST_SENT] - commit, s[_LAST_BEAT] - commit)
+        found[at + 3] = s[_FOUND] - commit if s[_FOUND] >= 0 else _FAR
+        found[at + 4 : at + 7] = (s[_JOB] - job, s[_BLOCK], s[_RECORD])
+        found[at + 7 : at + 9] = (s[_CLOSED] - s[_DRAINED], s[_CLOSED] - s[_SERVED])
+        # Rings count for what they hold once they are full, wherever they start.
+        found[at + 9 : at + _COLUMNS] = (min(s[_SENT], depth), min(s[_CLOSED], _HELD))
+        at += _COLUMNS
+        for number in range(depth):
+            found[at + number] = m.taken[n, (s[_SENT] + number) % depth] - commit
+        at += depth
+        for number in range(_HELD):
+            block = m.blocks[n, (s[_CLOSED] + number) % _HELD]
+            found[at : at + 4] = (
+                block[_BEAT] - commit,
+                block[_DRAIN] - commit,
+                block[_LEFT] - commit,
+                block[_OF] - job,
+            )
+            at += 4
+    g = m.collector
+    for number in range(1, _JOBS_KNOWN + 1):
+        found[at] = m.done[max(job - 1 - number, 0)] - commit
+        found[at + 1] = m.ended[max(g[_CURRENT] - number, 0)] - commit
+        at += 2
+    found[at:] = (g[_CHOOSE] - commit, g[_CHOSEN], g[_CURRENT] - job, g[_FETCHED])
+    return found
+
+
+@compiled
+def _skip(m: Any, job: int, period: int, jobs: int) -> None:
+    """Leave out ``jobs`` jobs after ``job``, which would each take ``period`` cycles, as ``job`` did."""
+    shift, known = jobs * period, m.collector[_CURRENT]
+    unfinished = m.done[job - 1 : job + 1].copy()
+    for number in range(1, jobs + 1):
+        m.issued[job + number] = m.issued[job] + number * period
+        m.done[job - 2 + number] = m.done[job - 2] + number * period
+        m.ended[known - 1 + number] = m.ended[known - 1] + number * period
+    for number in range(2):
+        m.done[job + jobs - 1 + number] = unfinished[number] + (shift if unfinished[number] else 0)
+    for n in range(len(m.clusters)):
+        s = m.clusters[n]
+        s[_FREE] += shift
+        s[_LAST_SENT] += shift
+        s[_LAST_BEAT] += shift
+        s[_FOUND] += shift if s[_FOUND] >= 0 else 0
+        s[_JOB] += jobs
+    m.taken[:] += shift
+    m.blocks[:, :, :_OF] += shift
+    m.blocks[:, :, _OF] += jobs
+    m.collector[_CHOOSE] += shift
+    m.collector[_CURRENT] += jobs
+
+
+@compiled
+def _alike(packet: int, p: Any) -> int:
+    """Packets behind ``packet`` that are tiles of the same pass, as long as it."""
+    count = 0
+    while p.kinds[packet + count + 1] == _ACTIVATIONS and p.lengths[packet + count + 1] == p.lengths[packet]:
+        count += 1
+    return count
+
+
+@numba.njit(cache=True)
+def run_events(t: Any, depth: int, p: Program) -> tuple[int, int]:
+    """Return the compute cycles and all cycles of one layer.
+
+    Parameters
+    ----------
+    t : record of ``TIMING``
+    depth : int
+        Vectors that the zero-skip queue has room for.
+    p : Program
+    """
+    jobs, clusters = len(p.job_pass), p.bounds.shape[1]
+    m = _State(
+        np.zeros((clusters, _COLUMNS), np.int64),
+        np.zeros((clusters, _HELD, 4), np.int64),
+        np.zeros((clusters, depth), np.int64),
+        np.zeros(4, np.int64),
+        np.zeros(jobs, np.int64),
+        np.zeros(jobs, np.int64),
+        np.zeros(jobs, np.int64),
+    )
+    m.clusters[:, _FOUND] = -1
+    m.clusters[:, _LAST_BEAT] = -1
+    check, job, in_pass, packet = _FIRST_CHECK, 0, 0, 0
+    before, last_commit = np.empty(0, np.int64), 0
+    while p.kinds[packet] != _LAYER_END:
+        kind, cycle = p.kinds[packet], check
+        if kind == _ACTIVATIONS:
+            if job >= 2:
+                cycle = max(cycle, _finish(job - 2, m, t, p) + _DONE_KNOWN)
+            if job >= t.max_jobs:
+                cycle = max(cycle, _collect(job - t.max_jobs, m, t, p) + _COLLECTED_KNOWN)
+        elif kind == _PASS:
+            older = job - min(in_pass, 3) - 1
+            if older >= 0:
+                cycle = max(cycle, _finish(older, m, t, p) + _DONE_KNOWN)
+            in_pass = 0
+        commit = cycle + p.lengths[packet] + _TO_COMMIT
+        if kind == _ACTIVATIONS:
+            m.issued[job] = commit
+            alike = _alike(packet, p)
+            if (
+                alike
+                and in_pass >= _JOBS_KNOWN + 2
+                and min(m.clusters[:, _JOB].min(), m.collector[_CURRENT]) > job - in_pass
+            ):
+                now = _snapshot(m, job, commit)
+                if len(before) and np.array_equal(now, before):
+                    period = commit - last_commit
+                    _skip(m, job, period, alike)
+                    packet += alike
+                    job += alike
+                    in_pass += alike
+                    commit += alike * period
+                before = now
+            last_commit = commit
+            job += 1
+            in_pass += 1
+        else:
+            before = np.empty(0, np.int64)
+        check = commit + _TO_CHECK
+        packet += 1
+    end = _collect(jobs - 1, m, t, p)
+    return _busy_cycles(m.issued, m.ended), end + t.egress + 1

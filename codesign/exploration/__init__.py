@@ -1,0 +1,1 @@
+"""Design-space exploration: which accelerator to build for a model."""

@@ -1,0 +1,139 @@
+"""The designs of an exploration: every combination of what the user varies."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+from codesign.pruned import kept_count
+from spec.arch import PRESETS, ArchConfig
+from spec.errors import ConfigError
+
+__all__ = ["Design", "DesignSpace", "Pruning", "base_fields"]
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """How a model is pruned for some designs: what of it depends on the architecture, and how far.
+
+    Parameters
+    ----------
+    lanes, segment, advance_width : int
+        As in ``ArchConfig``: weights of a group and of a segment, bits of a record's advance.
+    sparsity : float
+    metadata_bits : float
+        Most record bits per kept weight; doubled for a matrix that cannot meet it.
+    """
+
+    lanes: int
+    segment: int
+    advance_width: int
+    sparsity: float
+    metadata_bits: float
+
+    @property
+    def arch(self) -> ArchConfig:
+        """An architecture whose masks are those of all that share this pruning."""
+        return ArchConfig(
+            clusters=1,
+            lanes=self.lanes,
+            tokens=1,
+            segment=self.segment,
+            advance_width=self.advance_width,
+        )
+
+
+@dataclass(frozen=True)
+class Design:
+    """An accelerator and the pruned model that it runs; without ``pruning`` that of a packed file."""
+
+    arch: ArchConfig
+    pruning: Pruning | None
+
+
+@dataclass(frozen=True)
+class DesignSpace:
+    """All combinations of architecture parameters, sparsities and metadata budgets.
+
+    Parameters
+    ----------
+    base : mapping of str to int
+        Fields of every architecture; those that follow from the array's shape are derived where they are
+        not given.
+    axes : mapping of str to sequence of int
+        Values of the fields that vary; they replace those of ``base``.
+    sparsities, metadata_bits : sequence of float
+        Empty for the masks of a packed file.
+    """
+
+    base: Mapping[str, int]
+    axes: Mapping[str, Sequence[int]]
+    sparsities: Sequence[float] = ()
+    metadata_bits: Sequence[float] = ()
+    refusals: list[str] = field(default_factory=list, compare=False)
+    """One sentence for every combination that is no architecture; filled by :meth:`designs`."""
+
+    @property
+    def size(self) -> int:
+        """Combinations, impossible ones included."""
+        count = max(len(self.sparsities) * len(self.metadata_bits), 1)
+        for values in self.axes.values():
+            count *= len(values)
+        return count
+
+    def designs(self) -> list[Design]:
+        """Return every possible design, in the order of the axes.
+
+        Raises
+        ------
+        ConfigError
+            If an axis is empty, a sparsity is none, or no combination is possible: with the first reason.
+        """
+        for name, values in self.axes.items():
+            if not values:
+                raise ConfigError(f"`--{name.replace('_', '-')}` must list at least one value; give some")
+        for sparsity in self.sparsities:
+            kept_count(sparsity, 1)
+        for budget in self.metadata_bits:
+            if not 0 <= budget < float("inf"):
+                raise ConfigError(f"`--metadata-bits` must be numbers of bits, at least 0, not {budget:g}")
+        self.refusals.clear()
+        found: dict[Design, None] = {}
+        for values in product(*self.axes.values()):
+            fields = {**self.base, **dict(zip(self.axes, values, strict=True))}
+            try:
+                arch = ArchConfig.parse(json.dumps(fields), source="it")
+            except ConfigError as error:
+                shape = ", ".join(f"{name} {value}" for name, value in zip(self.axes, values, strict=True))
+                self.refusals.append(f"{shape}: {error}")
+                continue
+            found |= dict.fromkeys(Design(arch, pruning) for pruning in self._prunings(arch))
+        if not found:
+            raise ConfigError(
+                f"no combination is an architecture; the first is not because {self.refusals[0]}"
+            )
+        return list(found)
+
+    def _prunings(self, arch: ArchConfig) -> list[Pruning | None]:
+        if not self.sparsities:
+            return [None]
+        return [
+            Pruning(arch.lanes, arch.segment, arch.advance_width, sparsity, budget)
+            for sparsity, budget in product(self.sparsities, self.metadata_bits)
+        ]
+
+
+def base_fields(name: str) -> dict[str, int]:
+    """Return the fields that a preset or an architecture file names, without derived ones.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither, or no architecture.
+    """
+    ArchConfig.load(name)
+    if name in PRESETS:
+        return dict(PRESETS[name])
+    fields: dict[str, int] = json.loads(Path(name).read_text())
+    return fields
