@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codesign.files import write_arrays
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
-def run_example(name: str, *arguments: object, folder: Path) -> str:
+def run_example(name: str, *arguments: object, folder: Path, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -77,3 +79,19 @@ def test_every_number_format_is_exact(tmp_path: Path) -> None:
     # What a kept weight takes besides its own bits hardly depends on them.
     beside = [float(cells[3]) - int(cells[0]) for cells in lines]
     assert min(beside) > 1 and max(beside) < min(beside) + 0.02
+
+
+def test_the_fastest_design_of_every_size_is_listed(tmp_path: Path) -> None:
+    generator = np.random.default_rng(2)
+    arrays = {name: generator.normal(size=(64, 64)).astype(np.float32) for name in ("a", "b")}
+    write_arrays(tmp_path / "model.npz", arrays)
+    printed = run_example("explore_minilm.py", "model.npz", folder=tmp_path, MIXVEC_CACHE=str(tmp_path))
+
+    rows = {line.split("|")[1].strip(): line.split("|")[2:5] for line in printed.splitlines()[2:]}
+    assert list(rows) == ["8", "16", "32", "64", "128", "256", "512"]
+    for pes, cells in rows.items():
+        for cell in cells:
+            if cell.strip() != "-":
+                shape = cell.split(":")[0].split()
+                assert np.prod([int(part[1:]) for part in shape]) == int(pes)
+    assert {cell.strip() for cell in rows["512"]} == {"-"}, "156 multipliers are not enough"

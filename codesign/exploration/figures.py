@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import plotly.graph_objects as go
+from plotly.colors import qualitative
 
 from codesign.exploration.explorer import Exploration
 from codesign.exploration.names import RESOURCE_NAMES, cause_name, design_name, limit_name
@@ -11,7 +12,7 @@ from codesign.exploration.outcome import RESOURCES, Outcome
 
 __all__ = ["draw_exploration"]
 
-_COLOURS: Final = ("#3b6fb6", "#d1602d", "#4b9b56", "#8a5bb0", "#b8a03a", "#56a3a6")
+_COLOURS: Final = tuple(qualitative.D3)
 _SMALLEST_SHARE: Final = 0.0005
 """Causes below it in every design are not drawn."""
 

@@ -46,7 +46,7 @@ def design_name(outcome: Outcome) -> str:
 def limit_name(outcome: Outcome) -> str:
     """Multiplying or the stream, if either is busy nearly always; else what most other cycles go to.
 
-    Where that was not found out, the two that are known of every design are told.
+    Where that was not found out, it is waiting.
     """
     if outcome.multiplying >= _BUSY:
         return "multiplying"
@@ -54,7 +54,5 @@ def limit_name(outcome: Outcome) -> str:
         return "the input stream"
     lost = {name: share for name, share in outcome.shares.items() if name != "beats"}
     if not lost:
-        return (
-            f"waiting (multiplies {100 * outcome.multiplying:.0f} %, loads {100 * outcome.streaming:.0f} %)"
-        )
+        return "waiting"
     return cause_name(max(lost, key=lambda name: lost[name]))
