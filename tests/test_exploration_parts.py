@@ -140,7 +140,8 @@ def test_held_out_errors_are_those_of_designs_left_out() -> None:
     assert held_out_errors(exact).luts < 0.01
     outlier = replace(exact[0], luts=3 * exact[0].luts)
     spoilt = held_out_errors([outlier, *exact[1:]])
-    assert spoilt.luts_most > 0.5
+    # The others tell its true size exactly; a fit that saw it would be nearer to the false one.
+    assert spoilt.luts_most == pytest.approx(2 / 3, rel=0.01)
     assert spoilt.designs == len(exact)
 
 
