@@ -20,6 +20,7 @@ __all__ = [
     "layer_activations",
     "load_packed",
     "part_count",
+    "quantized",
     "random_activations",
     "repack",
 ]

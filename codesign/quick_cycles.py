@@ -11,7 +11,8 @@ from codesign.event_kernel import Program, run_events
 from spec.arch import ArchConfig
 from spec.packet import Opcode
 from sw.job import tile_count
-from sw.plan import ClusterVectors, LayerPlan, SegmentedLayer, escape_counts, plan_layer
+from sw.plan import ClusterVectors, LayerPlan, SegmentedLayer, plan_layer
+from sw.schedule import escape_counts
 
 __all__ = ["QuickCount", "quick_cycles"]
 

@@ -113,7 +113,6 @@ class Loader(wiring.Component):
         seen = Signal(arch.clusters)
         blocks = Signal(self.job.blocks.shape())
         weight_bank, activation_bank = Signal(), Signal()
-        job = Signal(JOB_WIDTH)
         allowed = self._allow(begun, loading, blocks, seen.bit_select(self.header.cluster, 1))
         commits = {opcode: Signal(name=f"commit_{opcode.name.lower()}") for opcode in opcodes_of(arch)}
         if arch.output_blocks:
@@ -122,10 +121,7 @@ class Loader(wiring.Component):
 
         m.d.sync += self.load.kind.eq(LoadKind.IDLE)
         self._load(m, weight_bank, activation_bank)
-        for opcode, signal in commits.items():
-            # Known long before, so that the commit itself goes through one gate.
-            named = delay(m, self.header.opcode == opcode, 1, f"is_{opcode.name.lower()}")
-            m.d.comb += signal.eq(self.commit & named)
+        self._name_commits(m, commits)
         m.d.comb += [
             self.open.eq(begun),
             self.begin.eq(commits[Opcode.BEGIN]),
@@ -145,6 +141,12 @@ class Loader(wiring.Component):
         with m.If(commits[Opcode.BLOCKS]):
             m.d.sync += blocks.eq(blocks + self.header.length)
             m.d.sync += seen.bit_select(self.header.cluster, 1).eq(1)
+        self._start_job(m, loading, weight_bank, activation_bank)
+        return m
+
+    def _start_job(self, m: Module, loading: Signal, weight_bank: Signal, activation_bank: Signal) -> None:
+        """Number a job that starts, and tell the clusters."""
+        job = Signal(JOB_WIDTH)
         with m.If(self.job_valid):
             m.d.sync += [loading.eq(0), activation_bank.eq(~activation_bank), job.eq(job + 1)]
             m.d.sync += [
@@ -152,7 +154,13 @@ class Loader(wiring.Component):
                 self.load.bank.eq(activation_bank),
                 self.load.address.eq(Cat(weight_bank, job)),
             ]
-        return m
+
+    def _name_commits(self, m: Module, commits: dict[Opcode, Signal]) -> None:
+        """Say which packet a commit is of."""
+        for opcode, signal in commits.items():
+            # Known long before, so that the commit itself goes through one gate.
+            named = delay(m, self.header.opcode == opcode, 1, f"is_{opcode.name.lower()}")
+            m.d.comb += signal.eq(self.commit & named)
 
     def _load(self, m: Module, weight_bank: Signal, activation_bank: Signal) -> None:
         """Put payload words on the load bus, numbered from 0 in every packet."""

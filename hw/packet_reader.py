@@ -132,17 +132,7 @@ class PacketReader(wiring.Component):
             with m.State("check"):
                 self._check(m, left, faulted, begins)
             self._receive(m, starts, final)
-            with m.State("verify"):
-                self._enter(m, "compare")
-            with m.State("compare"):
-                self._enter(m, "conclude")
-            with m.State("conclude"):
-                self._enter(m, "commit")
-            with m.State("commit"):
-                m.d.comb += self._faults[ErrorCode.BAD_CRC].eq(~matches)
-                with m.If(matches & begins):
-                    m.d.sync += faulted.eq(0)
-                self._enter(m, "header")
+            self._conclude(m, matches, begins, faulted)
         return m
 
     def _enter(self, m: Module, state: str) -> None:
@@ -169,6 +159,17 @@ class PacketReader(wiring.Component):
             with m.If(self.i.valid):
                 self._enter(m, "verify")
             self._truncated(m, starts)
+
+    def _conclude(self, m: Module, matches: Signal, begins: Value, faulted: Signal) -> None:
+        """States that wait for the CRC, and commit the packet or report it."""
+        for state, following in (("verify", "compare"), ("compare", "conclude"), ("conclude", "commit")):
+            with m.State(state):
+                self._enter(m, following)
+        with m.State("commit"):
+            m.d.comb += self._faults[ErrorCode.BAD_CRC].eq(~matches)
+            with m.If(matches & begins):
+                m.d.sync += faulted.eq(0)
+            self._enter(m, "header")
 
     def _verify(self, m: Module) -> Signal:
         """Return whether the CRC word, the last word taken, fits header and payload.

@@ -75,16 +75,7 @@ class Status(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         due = Signal()
-        error, done = bundle(header_shape(), "error"), bundle(header_shape(), "done")
-        m.d.comb += [
-            error.opcode.eq(Opcode.ERROR),
-            error.cluster.eq(self.error.payload.opcode),
-            error.argument.eq(self.error.payload.code),
-            error.tag.eq(self.tag),
-            done.opcode.eq(Opcode.DONE),
-            done.length.eq(len(COUNTERS)),
-            done.tag.eq(self.tag),
-        ]
+        error, done = self._headers(m)
         out, word, brief = self.o.payload, Signal(self.arch.stream_width, reset_less=True), Signal()
         m.d.comb += out.data.eq(word)
         with m.If(self.done):
@@ -99,28 +90,47 @@ class Status(wiring.Component):
                 with m.Elif(due & self.settled):
                     m.d.sync += due.eq(0)
                     m.next = "header"
-            with m.State("header"):
-                m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
-                with m.If(self.o.ready):
-                    m.next = "choose"
-                    with m.If(brief):
-                        m.next = "trailer"
-            with m.State("choose"):
-                m.next = "load"
-            with m.State("load"):
-                m.d.sync += word.eq(self.counter)
-                m.next = "counter"
-            with m.State("counter"):
-                m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
-                with m.If(self.o.ready):
-                    with m.If(self.number == len(COUNTERS) - 1):
-                        m.next = "trailer"
-                    with m.Else():
-                        m.d.sync += self.number.eq(self.number + 1)
-                        m.next = "choose"
-            with m.State("trailer"):
-                m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_TRAILER)]
-                with m.If(self.o.ready):
-                    m.next = "idle"
+            self._send(m, word, brief)
         m.d.comb += self.pending.eq(due | ~writer.ongoing("idle"))
         return m
+
+    def _headers(self, m: Module) -> tuple[data.View, data.View]:
+        """Return the headers of ERROR and DONE."""
+        error, done = bundle(header_shape(), "error"), bundle(header_shape(), "done")
+        m.d.comb += [
+            error.opcode.eq(Opcode.ERROR),
+            error.cluster.eq(self.error.payload.opcode),
+            error.argument.eq(self.error.payload.code),
+            error.tag.eq(self.tag),
+            done.opcode.eq(Opcode.DONE),
+            done.length.eq(len(COUNTERS)),
+            done.tag.eq(self.tag),
+        ]
+        return error, done
+
+    def _send(self, m: Module, word: Signal, brief: Signal) -> None:
+        """States that send a header and, unless it is ``brief``, the counters behind it."""
+        out = self.o.payload
+        with m.State("header"):
+            m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
+            with m.If(self.o.ready):
+                m.next = "choose"
+                with m.If(brief):
+                    m.next = "trailer"
+        with m.State("choose"):
+            m.next = "load"
+        with m.State("load"):
+            m.d.sync += word.eq(self.counter)
+            m.next = "counter"
+        with m.State("counter"):
+            m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
+            with m.If(self.o.ready):
+                with m.If(self.number == len(COUNTERS) - 1):
+                    m.next = "trailer"
+                with m.Else():
+                    m.d.sync += self.number.eq(self.number + 1)
+                    m.next = "choose"
+        with m.State("trailer"):
+            m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_TRAILER)]
+            with m.If(self.o.ready):
+                m.next = "idle"

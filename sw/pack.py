@@ -16,9 +16,10 @@ from spec.schedule import BlockPart
 from sw.bits import pack_fields, pad_to_word
 from sw.layer import QuantizedLayer, grouped_index
 from sw.output_packets import pack_parameters, pack_table
-from sw.plan import ClusterVectors, SegmentedLayer, escape_counts, order_width, plan_layer
+from sw.plan import ClusterVectors, SegmentedLayer, order_width, plan_layer
 from sw.psums import check_accumulators
 from sw.quantize import scale_codes
+from sw.schedule import escape_counts
 from sw.values import pack_values
 
 __all__ = ["FORMAT_NAME", "FORMAT_VERSION", "pack"]

@@ -18,9 +18,9 @@ from spec.schedule import BlockPart, Schedule
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
 from sw.psums import check_outputs, check_psums
-from sw.schedule import schedule_layer
+from sw.schedule import escape_counts, schedule_layer
 
-__all__ = ["ClusterVectors", "LayerPlan", "SegmentedLayer", "escape_counts", "order_width", "plan_layer"]
+__all__ = ["ClusterVectors", "LayerPlan", "SegmentedLayer", "order_width", "plan_layer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,12 +194,6 @@ def plan_layer(segmented: SegmentedLayer, arch: ArchConfig) -> LayerPlan:
 def order_width(count: int) -> int:
     """Bits of one entry of a permutation of ``count``."""
     return (count - 1).bit_length()
-
-
-def escape_counts(gaps: NDArray[np.int64], arch: ArchConfig) -> NDArray[np.int64]:
-    """Return how many escape records stand before a vector ``gaps`` positions on."""
-    counts: NDArray[np.int64] = -(-(gaps >> arch.advance_width) >> arch.advance_width)
-    return counts
 
 
 def _check_weights(layer: QuantizedLayer, arch: ArchConfig) -> None:

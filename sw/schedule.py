@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,18 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from spec.schedule import BlockPart, Pass, Schedule
 
-__all__ = ["schedule_layer"]
+__all__ = ["escape_counts", "schedule_layer"]
+
+Gaps = TypeVar("Gaps", int, NDArray[np.int64])
 
 _EXTRA_PASSES = 4
 """Numbers of passes tried above the lower bound before passes that do not fit are halved."""
+
+
+def escape_counts(gaps: Gaps, arch: ArchConfig) -> Gaps:
+    """Return how many escape records stand before a vector ``gaps`` positions on (see ``spec.record``)."""
+    width = arch.advance_width
+    return -(-(gaps >> width) >> width)
 
 
 @dataclass(frozen=True)
@@ -36,16 +45,12 @@ class _Costs:
         place = np.arange(self.positions)
         last = np.maximum.accumulate(np.where(kept, place, -1), axis=1)
         gap = place - 1 - np.pad(last[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
-        records = np.where(kept, 1 + self._escapes(gap), 0)
+        records = np.where(kept, 1 + escape_counts(gap, arch), 0)
         start = ((0, 0), (1, 0))
         self.beats_before = np.pad(beats.cumsum(axis=1), start)
         self.records_before = np.pad(records.cumsum(axis=1), start)
         following = np.minimum.accumulate(np.where(kept, place, self.positions)[:, ::-1], axis=1)
         self.next_vector = np.pad(following[:, ::-1], ((0, 0), (0, 1)), constant_values=self.positions)
-
-    def _escapes(self, gap: NDArray[np.int64]) -> NDArray[np.int64]:
-        width = self.arch.advance_width
-        return -(-(gap >> width) >> width)
 
     def whole(self) -> list[_Span]:
         """Every block, uncut."""
@@ -61,9 +66,8 @@ class _Costs:
         first = int(self.next_vector[span.block, span.start])
         if first >= span.stop:
             return 1
-        row, width = self.records_before[span.block], self.arch.advance_width
-        escapes = -(-((first - span.start) >> width) >> width)
-        return int(row[span.stop] - row[first + 1]) + 1 + escapes
+        row = self.records_before[span.block]
+        return int(row[span.stop] - row[first + 1]) + 1 + escape_counts(first - span.start, self.arch)
 
     def short(self, span: _Span) -> bool:
         """Whether ``span`` takes longer to drain than to multiply."""

@@ -54,8 +54,8 @@ def test_halves_that_come_free_while_the_next_is_fetched_are_counted() -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(80))
-def test_events_and_steps_count_the_same(seed: int) -> None:
+def compare(seed: int) -> None:
+    """A random layer on a random architecture, by both models."""
     rng = np.random.default_rng(seed)
     arch = random_arch(rng)
     rows, cols = (int(rng.integers(1, 160)) for _ in range(2))
@@ -76,6 +76,17 @@ def test_events_and_steps_count_the_same(seed: int) -> None:
     assert events.load_cycles == steps.load_cycles
     assert events.beats == steps.beats
     assert (events.bits, events.vectors) == (packed.bits, packed.vectors)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_events_and_steps_count_the_same(seed: int) -> None:
+    compare(seed)
+
+
+@pytest.mark.long
+def test_events_and_steps_count_the_same_a_thousand_times() -> None:
+    for seed in range(1000, 2000):
+        compare(seed)
 
 
 @pytest.mark.parametrize("name", OUTPUT_ARCHS)

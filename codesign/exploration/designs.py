@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -71,8 +71,6 @@ class DesignSpace:
     axes: Mapping[str, Sequence[int]]
     sparsities: Sequence[float] = ()
     metadata_bits: Sequence[float] = ()
-    refusals: list[str] = field(default_factory=list, compare=False)
-    """One sentence for every combination that is no architecture; filled by :meth:`designs`."""
 
     @property
     def size(self) -> int:
@@ -82,8 +80,8 @@ class DesignSpace:
             count *= len(values)
         return count
 
-    def designs(self) -> list[Design]:
-        """Return every possible design, in the order of the axes.
+    def designs(self) -> tuple[list[Design], list[str]]:
+        """Return every possible design, in the order of the axes, and why other combinations are none.
 
         Raises
         ------
@@ -98,7 +96,7 @@ class DesignSpace:
         for budget in self.metadata_bits:
             if not 0 <= budget < float("inf"):
                 raise ConfigError(f"`--metadata-bits` must be numbers of bits, at least 0, not {budget:g}")
-        self.refusals.clear()
+        refusals: list[str] = []
         found: dict[Design, None] = {}
         for values in product(*self.axes.values()):
             fields = {**self.base, **dict(zip(self.axes, values, strict=True))}
@@ -106,14 +104,12 @@ class DesignSpace:
                 arch = ArchConfig.parse(json.dumps(fields), source="it")
             except ConfigError as error:
                 shape = ", ".join(f"{name} {value}" for name, value in zip(self.axes, values, strict=True))
-                self.refusals.append(f"{shape}: {error}")
+                refusals.append(f"{shape}: {error}")
                 continue
             found |= dict.fromkeys(Design(arch, pruning) for pruning in self._prunings(arch))
         if not found:
-            raise ConfigError(
-                f"no combination is an architecture; the first is not because {self.refusals[0]}"
-            )
-        return list(found)
+            raise ConfigError(f"no combination is an architecture; the first is not because {refusals[0]}")
+        return list(found), refusals
 
     def _prunings(self, arch: ArchConfig) -> list[Pruning | None]:
         if not self.sparsities:

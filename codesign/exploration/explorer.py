@@ -123,7 +123,8 @@ class Explorer:
             If the model cannot be read, or no design runs it within the limits.
         """
         limits, (costs, errors) = self.limits, shipped_cost_model()
-        pruned = self._prune(model, space.designs(), show)
+        designs, refusals = space.designs()
+        pruned = self._prune(model, designs, show)
         jobs = [_measurement(model, design, masks, self.columns) for design, masks in pruned]
         measured = self._measure("measuring", jobs, show)
         outcomes = [
@@ -143,7 +144,7 @@ class Explorer:
         fresh = [result["seconds"] for result, now in measured if now]
         rate = len(fresh) / sum(fresh) if sum(fresh) else None
         name = Path(model).name
-        return Exploration(name, self.board, self.objectives, outcomes, front, errors, rate, space.refusals)
+        return Exploration(name, self.board, self.objectives, outcomes, front, errors, rate, refusals)
 
     def _measure(
         self, what: str, jobs: Sequence[Measurement], show: ShowProgress

