@@ -14,6 +14,13 @@ from tests.command_runs import Run, SmallModel
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An architecture of the user's own for the regression."""
+    parser.addoption(
+        "--arch", metavar="ARCH", help="preset or JSON file whose accelerator the regression tests, at length"
+    )
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command inside this process."""

@@ -6,8 +6,14 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from codesign.agreement import differences
+from codesign.regression.architectures import ARCHS
+from codesign.regression.cases import full_layer, standard_jobs
+from codesign.regression.defects import all_defects, defects
+from codesign.regression.jobs import Job, frames, make_jobs, product, stream_of
+from codesign.regression.layers import limit_layer, random_layer
+from codesign.regression.runs import answers_in, run_jobs, send_jobs
 from hw.family import Family
 from sim.simulator import Simulator
 from spec.arch import ArchConfig
@@ -18,88 +24,14 @@ from spec.packet import SYNC_BYTES, Opcode, read_answers
 from sw.job import read_outputs, tile_count
 from sw.layer import QuantizedLayer
 from sw.reference import execute
-from tests.accelerator_runs import (
-    ARCHS,
-    Job,
-    all_defects,
-    defects,
-    frames,
-    make_jobs,
-    product,
-    run_jobs,
-    stream_of,
-)
-from tests.small_layers import limit_layer, random_activations, random_layer
 
 EVERY_ARCH = pytest.mark.parametrize("name", ARCHS)
-
-Case = tuple[str, QuantizedLayer, NDArray[np.int64]]
-
-
-def sparse_activations(
-    rng: np.random.Generator, arch: ArchConfig, layer: QuantizedLayer, tokens: int
-) -> NDArray[np.int64]:
-    """Activations of which half the inputs are 0 throughout, and many single ones besides."""
-    activations = random_activations(rng, arch, layer, tokens)
-    activations[rng.random(layer.cols) < 0.5] = 0
-    activations[rng.random(activations.shape) < 0.3] = 0
-    return activations
-
-
-def odd_cases(arch: ArchConfig, rng: np.random.Generator, direction: Direction) -> list[Case]:
-    """Shapes and contents at the edges of what a layer may be."""
-    size, tokens = arch.segment, arch.tokens
-    low = signed_range(arch.activation_width)[0]
-    shapes = {
-        "1 x 1": (1, 1, 1),
-        "1 x K": (1, 53, tokens + 1),
-        "M x 1": (47, 1, 2),
-        "primes": (31, 37, 3),
-        "a bit more than blocks": (2 * size + 1, size + 3, 2 * tokens + 1),
-        "whole blocks": (3 * size, 2 * size, 3 * tokens),
-    }
-    cases = []
-    for name, (rows, cols, columns) in shapes.items():
-        layer = random_layer(rng, arch, (rows, cols), direction, 0.4)
-        cases.append((name, layer, sparse_activations(rng, arch, layer, columns)))
-    thin = random_layer(rng, arch, (29, 61), direction, 0.03)
-    cases.append(("almost nothing kept", thin, random_activations(rng, arch, thin, tokens)))
-    empty = random_layer(rng, arch, (19, 23), direction, 0.0)
-    cases.append(("all-zero weights", empty, random_activations(rng, arch, empty, tokens + 1)))
-    silent = random_layer(rng, arch, (19, 23), direction, 0.5)
-    cases.append(("all-zero activations", silent, np.zeros((23, tokens + 1), np.int64)))
-    dense = full_layer(rng, (23, 27), direction, *signed_range(arch.weight_width))
-    cases.append(("fully dense", dense, random_activations(rng, arch, dense, tokens)))
-    lowest = signed_range(arch.weight_width)[0]
-    extreme = full_layer(rng, (size + 1, 43), direction, lowest, lowest)
-    cases.append(("all at the minimum", extreme, np.full((43, tokens + 1), low)))
-    return [(f"{name}, {direction.name.lower()}", layer, x) for name, layer, x in cases]
-
-
-def full_layer(
-    rng: np.random.Generator, shape: tuple[int, int], direction: Direction, low: int, high: int
-) -> QuantizedLayer:
-    """A layer that keeps every weight, from ``low`` to ``high``."""
-    weights = rng.integers(low, high + 1, shape, dtype=np.int8)
-    order = np.arange(shape[0] if direction is Direction.VERTICAL else shape[1])
-    return QuantizedLayer(
-        "full", weights, np.ones(shape, np.bool_), direction, order, np.ones(shape[0], np.float32)
-    )
 
 
 @cache
 def jobs_of(name: str) -> list[Job]:
     """Odd cases in both directions, alternating, and random ones behind them."""
-    arch, rng = ARCHS[name], np.random.default_rng(7)
-    pairs = zip(*(odd_cases(arch, rng, direction) for direction in Direction), strict=True)
-    cases = [case for pair in pairs for case in pair]
-    for number in range(12):
-        shape = (int(rng.integers(1, 70)), int(rng.integers(1, 70)))
-        direction = Direction(int(rng.integers(2)))
-        layer = random_layer(rng, arch, shape, direction, float(rng.choice([0.05, 0.2, 0.6])))
-        activations = sparse_activations(rng, arch, layer, int(rng.integers(1, 3 * arch.tokens + 1)))
-        cases.append((f"random {number}", layer, activations))
-    return make_jobs(cases, arch)
+    return standard_jobs(ARCHS[name])
 
 
 @cache
@@ -266,10 +198,28 @@ def test_384_by_384_at_80_percent_needs_at_most_2300_compute_cycles_on_16_pes() 
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not on PATH")
-def test_icarus_sees_no_unknown_bit_and_counts_the_same() -> None:
+@pytest.mark.parametrize(("stall_i", "stall_o"), [(0.0, 0.0), (0.4, 0.6)])
+def test_icarus_moves_the_same_words_in_the_same_cycles_none_unknown(stall_i: float, stall_o: float) -> None:
     arch = ARCHS["tiny"]
-    pick = [job for job in jobs_of("tiny") if not job.name.startswith(("whole", "almost"))][:20]
+    pick = [job for job in jobs_of("tiny") if not job.name.startswith(("whole", "almost"))][:8]
 
-    answers = run_jobs(pick, arch, simulator=Simulator.ICARUS)
+    verilator, icarus = (
+        send_jobs(pick, arch, stall_i=stall_i, stall_o=stall_o, seed=3, simulator=simulator)
+        for simulator in (Simulator.VERILATOR, Simulator.ICARUS)
+    )
 
-    assert all_defects(pick, answers, arch) == []
+    assert differences(verilator, icarus) == []
+    answers = answers_in(icarus, pick, arch)
+    assert all_defects(pick, answers, arch, stalled=stall_i > 0) == []
+
+
+def test_a_word_and_a_cycle_that_differ_are_seen() -> None:
+    arch, jobs = ARCHS["tiny"], jobs_of("tiny")[:2]
+    run = send_jobs(jobs, arch)
+    words = run.words.copy()
+    words[3] ^= np.uint64(1 << 20)
+
+    assert differences(run, run) == []
+    assert [one.split(" is ")[0] for one in differences(run, replace(run, words=words))] == ["word 3 out"]
+    late = send_jobs(jobs, arch, stall_o=0.5, seed=1)
+    assert any(one.startswith("times_out is") for one in differences(run, late))

@@ -7,12 +7,14 @@ from itertools import product
 
 import pytest
 
+from codesign.regression.defects import all_defects
+from codesign.regression.jobs import Job, make_jobs
+from codesign.regression.output_cases import OUTPUT_ARCHS, output_cases
+from codesign.regression.runs import run_jobs
 from codesign.verification import integer_outputs
 from sim.simulator import Simulator
 from spec.direction import Direction
 from spec.numbers import signed_range
-from tests.accelerator_runs import Job, all_defects, make_jobs, run_jobs
-from tests.output_jobs import OUTPUT_ARCHS, output_cases
 
 NAMES = ("three_clusters", "wide", "psums_16", "one_pe")
 """What "tiny" adds is tested on the output stage alone."""

@@ -1,14 +1,12 @@
 """Many measurements on many processes, each once."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from typing import Any
 
 from codesign.exploration.measuring import Measurement, measure
 from codesign.exploration.store import Store
+from codesign.processes import process_pool
 from spec.errors import ConfigError
 
 __all__ = ["Progress", "measure_all"]
@@ -70,28 +68,10 @@ def _results(
         for job in jobs:
             yield job, measure(job)
     else:
-        with _pool(min(workers, len(jobs))) as pool:
+        with process_pool(min(workers, len(jobs))) as pool:
             waiting = {pool.submit(measure, job): job for job in jobs}
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[Executor]:
-    """Processes that end at once when the command is interrupted."""
-    # Forked processes would inherit the threads of PyTorch half alive.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_use_one_thread)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def _use_one_thread() -> None:
-    """Processes already use all cores."""
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _on_cluster(jobs: Sequence[Measurement], address: str) -> Iterator[tuple[Measurement, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from codesign.regression.jobs import frames, reframe
 from spec.arch import ArchConfig
 from spec.outputs import MODE
 from spec.packet import (
@@ -20,7 +21,6 @@ from spec.packet import (
     length_limit,
     opcodes_of,
 )
-from tests.accelerator_runs import frames, reframe
 
 __all__ = ["ANY", "Damage", "damaged"]
 
@@ -40,12 +40,15 @@ class Damage:
         What the first error may be; empty if there must be none.
     silent : bool
         There may also be no error.
+    opcode : int, optional
+        Opcode that the first error must name as the one at fault; any without it.
     """
 
     name: str
     stream: bytes
     codes: frozenset[ErrorCode] = field(default=frozenset())
     silent: bool = False
+    opcode: int | None = None
 
 
 class _Parts:
@@ -129,13 +132,17 @@ def _refused(parts: _Parts) -> Iterator[Damage]:
         for place in (Opcode.BEGIN, Opcode.PASS, Opcode.ACTIVATIONS, Opcode.END):
             stream = parts.before(place, parts.make(opcode, parts.noise(2)))
             yield Damage(
-                f"opcode {opcode:#04x} before {place.name}", stream, frozenset({ErrorCode.BAD_OPCODE})
+                f"opcode {opcode:#04x} before {place.name}",
+                stream,
+                frozenset({ErrorCode.BAD_OPCODE}),
+                opcode=opcode,
             )
     for opcode in _WEIGHTS:
         for cluster in (arch.clusters, 255):
             stream = parts.before(opcode, parts.make(opcode, parts.noise(1), cluster))
-            yield Damage(f"{opcode.name} of cluster {cluster}", stream, frozenset({ErrorCode.BAD_CLUSTER}))
-    for bit in (0, 7, 15):
+            bad_cluster = frozenset({ErrorCode.BAD_CLUSTER})
+            yield Damage(f"{opcode.name} of cluster {cluster}", stream, bad_cluster, opcode=opcode)
+    for bit in range(16):
         stream = parts.join(
             lambda packet, bit=bit: (
                 reframe(packet, arch, argument=packet.header.argument ^ 1 << bit)  # type: ignore[misc]
@@ -143,7 +150,8 @@ def _refused(parts: _Parts) -> Iterator[Damage]:
                 else None
             )
         )
-        yield Damage(f"fingerprint bit {bit}", stream, frozenset({ErrorCode.BAD_ARCHITECTURE}))
+        bad_architecture = frozenset({ErrorCode.BAD_ARCHITECTURE})
+        yield Damage(f"fingerprint bit {bit}", stream, bad_architecture, opcode=Opcode.BEGIN)
     for opcode in (one for one in opcodes_of(arch) if one < HOST_ONLY):
         limit = length_limit(opcode, arch)
         argument = arch.fingerprint if opcode == Opcode.BEGIN else 0
@@ -153,6 +161,7 @@ def _refused(parts: _Parts) -> Iterator[Damage]:
                 f"{opcode.name} of {length} words",
                 parts.before(opcode, extra),
                 frozenset({ErrorCode.TOO_LONG}),
+                opcode=opcode,
             )
 
 

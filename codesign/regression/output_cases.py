@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.regression.layers import random_activations, random_layer
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.numbers import OUTPUT_WIDTH, signed_range
 from spec.outputs import MAX_SHIFT, MULTIPLIER_WIDTH
 from sw.layer import QuantizedLayer
 from sw.outputs import OutputParameters
-from tests.small_layers import random_activations, random_layer
 
 __all__ = ["OUTPUT_ARCHS", "Case", "output_cases", "random_outputs", "with_outputs"]
 

@@ -1,0 +1,145 @@
+"""Many jobs in one stream through the generated RTL, and their answers apart again."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from codesign.cycles import layer_cycles
+from codesign.regression.jobs import Job, answer_words, stream_of
+from codesign.verilog import accelerator_verilog
+from hw.family import Family
+from sim.simulator import Simulator, SimulatorError
+from sim.stream_run import StreamResult, run_stream
+from sim.subject import models
+from spec.arch import ArchConfig
+from spec.packet import Opcode, read_answers
+
+__all__ = ["answers_in", "run_jobs", "send", "send_jobs", "split_answers"]
+
+
+@cache
+def _verilog(arch: ArchConfig, family: Family) -> str:
+    return accelerator_verilog(arch, family=family) + models(family)
+
+
+def send(
+    stream: bytes,
+    arch: ArchConfig,
+    *,
+    stall_i: float = 0.0,
+    stall_o: float = 0.0,
+    seed: int = 0,
+    simulator: Simulator = Simulator.VERILATOR,
+    family: Family = Family.GENERIC,
+    verilog: str | None = None,
+    expected: int = 0,
+    limit: int,
+    reset_at: int = 0,
+    coverage: Path | None = None,
+) -> StreamResult:
+    """Send ``stream`` to the RTL of ``arch``, or to ``verilog``; see ``sim.stream_run.run_stream``."""
+    return run_stream(
+        verilog or _verilog(arch, family),
+        arch.stream_width,
+        np.frombuffer(stream, "<u8").astype(np.uint64, copy=False).reshape(-1, arch.stream_width // 64),
+        simulator=simulator,
+        stall_i=stall_i,
+        stall_o=stall_o,
+        seed=seed,
+        expected=expected,
+        limit=limit,
+        reset_at=reset_at,
+        coverage=coverage,
+    )
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    arch: ArchConfig,
+    *,
+    stall_i: float = 0.0,
+    stall_o: float = 0.0,
+    seed: int = 0,
+    simulator: Simulator = Simulator.VERILATOR,
+    family: Family = Family.GENERIC,
+    coverage: Path | None = None,
+) -> list[bytes]:
+    """Return the answer to each of ``jobs``, sent as one stream without a pause in between.
+
+    What the RTL went through is counted in the file ``coverage``, if one is given.
+
+    Raises
+    ------
+    SimulatorError
+        If the simulator is missing or breaks down, or the core hangs or leaves a job unanswered.
+    """
+    result = send_jobs(
+        jobs,
+        arch,
+        stall_i=stall_i,
+        stall_o=stall_o,
+        seed=seed,
+        simulator=simulator,
+        family=family,
+        coverage=coverage,
+    )
+    return answers_in(result, jobs, arch)
+
+
+def send_jobs(
+    jobs: Sequence[Job],
+    arch: ArchConfig,
+    *,
+    stall_i: float = 0.0,
+    stall_o: float = 0.0,
+    seed: int = 0,
+    simulator: Simulator = Simulator.VERILATOR,
+    family: Family = Family.GENERIC,
+    verilog: str | None = None,
+    coverage: Path | None = None,
+) -> StreamResult:
+    """Return what comes of ``jobs``, sent as one stream; see :func:`send`."""
+    cycles = sum(layer_cycles(job.packed, arch, job.tokens).cycles for job in jobs)
+    return send(
+        b"".join(stream_of(job, arch) for job in jobs),
+        arch,
+        stall_i=stall_i,
+        stall_o=stall_o,
+        seed=seed,
+        simulator=simulator,
+        family=family,
+        verilog=verilog,
+        expected=sum(answer_words(job, arch) for job in jobs),
+        limit=10 * cycles + 20_000,
+        coverage=coverage,
+    )
+
+
+def answers_in(result: StreamResult, jobs: Sequence[Job], arch: ArchConfig) -> list[bytes]:
+    """Return the answer to each of ``jobs`` out of what came.
+
+    Raises
+    ------
+    SimulatorError
+        If the core hung or left a job unanswered.
+    """
+    if result.timed_out:
+        raise SimulatorError(f"hangs after {result.accepted} words in and {len(result.words)} out")
+    answers = list(split_answers(result.words.astype("<u8").tobytes(), arch))
+    if len(answers) != len(jobs):
+        raise SimulatorError(f"answers {len(jobs)} jobs with {len(answers)} DONE packets")
+    return answers
+
+
+def split_answers(answer: bytes, arch: ArchConfig) -> Iterator[bytes]:
+    """Cut an answer behind every DONE packet."""
+    size, start, end = arch.stream_width // 8, 0, 0
+    for packet in read_answers(answer, size):
+        end += packet.words * size
+        if packet.header.opcode == Opcode.DONE:
+            yield answer[start:end]
+            start = end
+    if start != len(answer):
+        yield answer[start:]
