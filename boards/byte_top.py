@@ -16,8 +16,8 @@ from amaranth.hdl import (
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from boards.byte_bridge import ByteNarrower, ByteWidener
 from hw.accelerator import Accelerator
+from hw.byte_bridge import ByteNarrower, ByteWidener
 from hw.emit import emit_component, emit_verilog
 from hw.family import Family, family_of
 from hw.instance import place

@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from boards.byte_bridge import ByteNarrower, ByteWidener
 from boards.byte_top import ByteTop, emit_byte_top
+from hw.byte_bridge import ByteNarrower, ByteWidener
 from hw.family import Family
 from sim.subject import models, simulate_subject
 from tests.wrapper_jobs import ARCHS, simulate_jobs

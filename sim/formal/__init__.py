@@ -1,0 +1,1 @@
+"""Proofs of the stream components: what simulation samples is shown for every input."""

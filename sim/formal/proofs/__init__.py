@@ -1,0 +1,1 @@
+"""What is proven of each component, one file per component."""

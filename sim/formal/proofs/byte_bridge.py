@@ -1,0 +1,80 @@
+"""The bridges of an eight-bit link: every word is its bytes, lowest first, and nothing else."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+
+from hw.byte_bridge import ByteNarrower, ByteWidener
+from sim.formal.bug import Bug
+from sim.formal.harness import Harness
+from sim.formal.proof import Proof
+
+__all__ = ["BYTE_NARROWER", "BYTE_WIDENER"]
+
+_WIDTH, _PATIENCE = 16, 3
+
+
+class WidenerHarness(Harness):
+    """Two bytes make a word; at most two words are inside, or one and half of the next."""
+
+    def describe(self, m: Module) -> None:
+        widener = self.component
+        i = self.source(m, "i", widener.i)
+        o = self.sink(m, "o", widener.o, _PATIENCE)
+        low, half = Signal(8), Signal()
+        with m.If(i.moved):
+            m.d.sync += [half.eq(~half), low.eq(widener.i.payload)]
+        complete = (i.moved & half, Cat(low, widener.i.payload))
+        order = self.order(m, "order", complete, (o.moved, widener.o.payload), most=2)
+        self.within(m, "takes", _PATIENCE + 1, i.waits)
+        self.within(m, "moves", 1, (order.inside != 0) & ~widener.o.valid)
+        self.reach(m, "second_word", order.tagged & (order.ahead == 1) & o.moved)
+
+        word, full = self.interior.signal("word"), self.interior.signal("full")
+        self.lemma(m, "half", self.interior.signal("count") == half)
+        self.lemma(m, "byte_is_here", ~half | (word[8:] == low))
+        self.lemma(m, "half_or_full", ~(half & full))
+        self.lemma(m, "counted", order.inside == full + widener.o.valid)
+        self.lemma(m, "tag_is_inside", ~order.tagged | (order.ahead < order.inside))
+        here = Mux(widener.o.valid & (order.ahead == 0), widener.o.payload, word)
+        self.lemma(m, "tag_is_here", ~order.tagged | (here == order.word))
+
+
+class NarrowerHarness(Harness):
+    """One word is inside; it has left with its second byte."""
+
+    def describe(self, m: Module) -> None:
+        narrower = self.component
+        i = self.source(m, "i", narrower.i)
+        o = self.sink(m, "o", narrower.o, _PATIENCE)
+        low, half = Signal(8), Signal()
+        with m.If(o.moved):
+            m.d.sync += [half.eq(~half), low.eq(narrower.o.payload)]
+        complete = (o.moved & half, Cat(low, narrower.o.payload))
+        order = self.order(m, "order", (i.moved, narrower.i.payload), complete, most=1)
+        self.within(m, "takes", 2 * (_PATIENCE + 1), i.waits)
+        self.claim(m, "latency_is_one", narrower.o.valid == (order.inside != 0))
+        self.reach(m, "second_word", order.tagged & half & o.moved)
+
+        word, left = self.interior.signal("word"), self.interior.signal("left")
+        self.lemma(m, "half", Mux(narrower.o.valid, left == ~half, ~half))
+        self.lemma(m, "tag_is_first", ~order.tagged | ((order.ahead == 0) & (order.inside == 1)))
+        here = Mux(half, Cat(low, word[:8]), word)
+        self.lemma(m, "tag_is_here", ~order.tagged | (here == order.word))
+
+
+BYTE_WIDENER = Proof(
+    subject=ByteWidener,
+    harness=lambda widener: WidenerHarness(widener(_WIDTH)),
+    bug=Bug("leave.eq(full & ~self.o.valid)", "leave.eq(full & (~self.o.valid | self.i.valid))"),
+    depth=12,
+    cover=10,
+    induction=6,
+)
+
+BYTE_NARROWER = Proof(
+    subject=ByteNarrower,
+    harness=lambda narrower: NarrowerHarness(narrower(_WIDTH)),
+    bug=Bug("self.i.ready.eq(~self.o.valid)", "self.i.ready.eq(~self.o.valid | (left == 0))"),
+    depth=12,
+    cover=10,
+    induction=10,
+)

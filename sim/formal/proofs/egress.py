@@ -1,0 +1,65 @@
+"""The egress: words in order, a CRC where a trailer came, and never more than it has room for."""
+
+from typing import Final
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+
+from hw.checksum import Checksum
+from hw.egress import Egress
+from hw.pipeline import delay
+from hw.shapes import ItemKind
+from sim.formal.bug import Bug
+from sim.formal.harness import Harness
+from sim.formal.interior import Interior
+from sim.formal.proof import Proof
+from sim.formal.proofs.queue import relate_queue
+from spec.arch import ArchConfig
+
+__all__ = ["EGRESS"]
+
+_ARCH: Final = ArchConfig(clusters=1, lanes=1, tokens=1)
+_DEPTH, _PATIENCE = 4, 3
+_WAY: Final = 2
+"""Cycles from an item to the queue."""
+
+
+class EgressHarness(Harness):
+    """The sender has ``_DEPTH`` credits; the CRC is that of a checksum of the harness's own."""
+
+    def describe(self, m: Module) -> None:
+        egress, kind = self.component, self.component.kind
+        o = self.sink(m, "o", egress.o, _PATIENCE)
+        present = (kind != ItemKind.IDLE) & egress.emit
+        trailer = (kind == ItemKind.BLOCK_TRAILER) | (kind == ItemKind.STATUS_TRAILER)
+        header = (kind == ItemKind.BLOCK_HEADER) | (kind == ItemKind.STATUS_HEADER)
+        m.submodules.crc = own = Interior(Checksum(_ARCH.stream_width))
+        crc = own.owner("")
+        m.d.comb += [crc.start.eq(header), crc.valid.eq(present & ~trailer), crc.data.eq(egress.word)]
+        on_its_way = [Signal(name=f"on_its_way_{n}") for n in range(_WAY)]
+        m.d.sync += Cat(on_its_way).eq(Cat(present, on_its_way[:-1]))
+        word = delay(m, egress.word, _WAY, "item_word", reset_less=False)
+        ends = delay(m, trailer, _WAY, "item_ends", reset_less=False)
+        due = Mux(ends, crc.crc, word)
+        order = self.order(m, "order", (on_its_way[-1], due), (o.moved, egress.o.payload), most=_DEPTH)
+
+        spent = Signal(range(_DEPTH + 2))
+        m.d.sync += spent.eq(spent + (kind != ItemKind.IDLE) - egress.credit)
+        self.suppose(m, "credit", (kind == ItemKind.IDLE) | (spent < _DEPTH))
+        held = order.inside + sum(on_its_way[1:], on_its_way[0]) + egress.credit
+        self.claim(m, "credits_come_back", spent == held)
+        self.within(m, "moves", 1, (order.inside != 0) & ~egress.o.valid)
+        self.reach(m, "crc_behind_a_word", o.moved & order.tagged & (order.ahead == 1) & ends)
+        self.reach(m, "full", order.inside == _DEPTH)
+
+        self.lemma(m, "same_crc", own.signal("register") == self.interior.signal("checksum.register"))
+        relate_queue(self, m, order, "queue")
+
+
+EGRESS = Proof(
+    subject=Egress,
+    harness=lambda egress: EgressHarness(egress(_ARCH, _DEPTH)),
+    bug=Bug("dropped.eq((self.kind != ItemKind.IDLE) & ~self.emit)", "dropped.eq(present & ~self.emit)"),
+    depth=8,
+    cover=10,
+    induction=4,
+)
