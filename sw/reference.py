@@ -15,6 +15,7 @@ from spec.outputs import (
     OUTPUT_PARAMETERS,
     TABLE_ENTRIES_PER_WORD,
     entries_per_word,
+    table_words,
     words_per_entry,
 )
 from spec.packet import (
@@ -246,6 +247,7 @@ def decode_values(payload: bytes, beats: int, arch: ArchConfig) -> NDArray[np.in
 def _parameters(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:
     """Parameter memory as outputs x (bias, multiplier, shift)."""
     together, width = entries_per_word(arch), OUTPUT_PARAMETERS.width
+    _check_words(payload, words_per_entry(arch), "an entry of output parameters", arch)
     bits = np.unpackbits(np.frombuffer(payload, np.uint8), bitorder="little")
     entries = bits.reshape(-1, words_per_entry(arch) * arch.stream_width)[:, : together * width]
     fields, start = [], 0
@@ -257,9 +259,20 @@ def _parameters(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:
     return np.stack(fields, axis=1)
 
 
+def _check_words(payload: bytes, each: int, what: str, arch: ArchConfig) -> None:
+    """Refuse a payload that ends within what takes ``each`` words."""
+    words = len(payload) * 8 // arch.stream_width
+    if words % each:
+        raise FormatError(f"{what} takes {each} words, so {words} words end within one")
+
+
 def _table(payload: bytes, arch: ArchConfig) -> NDArray[np.int8]:
     """Table memory, entry by entry."""
     width = arch.activation_width
+    if len(payload) * 8 < table_words(arch) * arch.stream_width:
+        raise FormatError(
+            f"a table takes {table_words(arch)} words, not {len(payload) * 8 // arch.stream_width}"
+        )
     bits = np.unpackbits(np.frombuffer(payload, np.uint8), bitorder="little").reshape(-1, arch.stream_width)
     used = bits[:, : TABLE_ENTRIES_PER_WORD * width].reshape(-1, width)
     return _signed(used).astype(np.int8)
@@ -269,6 +282,7 @@ def _activations(payload: bytes, arch: ArchConfig) -> NDArray[np.int64]:
     """An activation buffer as inputs x tokens."""
     layout = Layout("token column", (("inputs", arch.lanes * arch.activation_width),))
     per_word, parts = arch.tokens_per_word, arch.words_per_input_word
+    _check_words(payload, parts, "an input word", arch)
     words = len(payload) * 8 // arch.stream_width // parts
     raw = np.frombuffer(payload, np.uint8)
     bits = np.unpackbits(raw, bitorder="little").reshape(words, parts, arch.stream_width)

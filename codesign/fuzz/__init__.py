@@ -1,0 +1,1 @@
+"""Malformed streams for the RTL and for every decoder."""

@@ -1,0 +1,1 @@
+"""Mutants of the generated RTL: does any check see them?"""

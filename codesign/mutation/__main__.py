@@ -1,0 +1,86 @@
+"""`python -m codesign.mutation rtl`: are mutants of the generated Verilog killed by the regression's jobs?"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from codesign.console import note
+from codesign.files import output_file
+from codesign.mutation.campaign import Outcome, run_campaign
+from codesign.mutation.netlist import mutate
+from codesign.mutation.programs import programs
+from codesign.mutation.report import ENOUGH, load_reviews, report, report_lines
+from codesign.regression.architectures import EVERYTHING
+from hw.emit import TOP_MODULE, emit_verilog
+from sim.simulator import SimulatorError
+from sim.stream_run import build_stream
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0 if enough mutants are killed, 1 if not, 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="python -m codesign.mutation", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    rtl = commands.add_parser("rtl", help="mutate the Verilog of one architecture")
+    rtl.add_argument("--mutants", type=_count, default=600, help="mutants to draw (600)")
+    rtl.add_argument("--arch", help="a preset or JSON file; without it a small one that has everything")
+    rtl.add_argument("--scenarios", type=int, default=8, help="random scenarios for what is left (8)")
+    rtl.add_argument("--seed", type=int, default=1, help="of the choice of mutants (1)")
+    rtl.add_argument("--workers", type=_count, default=2, help="mutants at the same time (2)")
+    rtl.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="netlists and report")
+    rtl.set_defaults(run=_rtl)
+    chosen = parser.parse_args(arguments)
+    try:
+        status: int = chosen.run(chosen)
+    except (ConfigError, SimulatorError, OSError) as error:
+        note(str(error))
+        return 2
+    return status
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {count}")
+    return count
+
+
+def _rtl(chosen: argparse.Namespace) -> int:
+    arch = EVERYTHING if chosen.arch is None else ArchConfig.load(chosen.arch)
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    netlist = mutate(
+        emit_verilog(arch),
+        TOP_MODULE,
+        arch.stream_width,
+        count=chosen.mutants,
+        seed=chosen.seed,
+        folder=chosen.output,
+    )
+    note(f"{len(netlist.mutants)} mutants in one netlist; it is being compiled")
+    model = build_stream(netlist.verilog, arch.stream_width)
+    found: dict[str, Any] = {}
+
+    def step(name: str, outcomes: Mapping[int, Outcome]) -> None:
+        found.update(report(netlist.mutants, outcomes, load_reviews()))
+        with output_file(chosen.output / "mutants.json") as file:
+            file.write_text(json.dumps(found, indent=1) + "\n")
+        note(f"{name}: {len(netlist.mutants) - found['killed']} left")
+
+    run_campaign(
+        model,
+        arch.stream_width,
+        len(netlist.mutants),
+        programs(arch, chosen.scenarios),
+        workers=chosen.workers,
+        progress=step,
+    )
+    print("\n".join(report_lines(found)))
+    return 0 if found["score"] >= ENOUGH else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
