@@ -125,8 +125,8 @@ class PacketCursor:
             raise FormatError(f"byte {self.offset}: more packets follow than the header announces layers")
 
 
-def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int]:
-    """Return the architecture and the number of layers from a file's first packet."""
+def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int, dict[str, Any] | None]:
+    """Return architecture, number of layers, and what is said of the model from a file's first packet."""
     about = _json_object(cursor.take(Opcode.INFO).payload, "the file's header")
     if about.get("format") != FORMAT_NAME:
         raise FormatError(
@@ -146,7 +146,10 @@ def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int]:
         raise FormatError(
             f"the file's words have {cursor.word_bytes * 8} bits, its architecture's {arch.stream_width}"
         )
-    return arch, _count(about, "layers", "the file's header")
+    model = about.get("model")
+    if model is not None and not isinstance(model, dict):
+        raise FormatError(f"the file's header must describe its model by an object, not {model!r}")
+    return arch, _count(about, "layers", "the file's header"), model
 
 
 def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:

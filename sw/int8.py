@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from sw.targets import Target
 from sw.task import Task
 from sw.unpack import PackedLayer
 
-__all__ = ["Int8Linear", "PackedProduct", "Product", "calibrate_scales", "int8_model"]
+__all__ = ["Int8Linear", "PackedProduct", "Product", "calibrate_scales", "int8_model", "integer_linears"]
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 """Integer activations, K x N int8, to their exact product with a matrix, M x N of any integer type."""
@@ -80,7 +80,8 @@ def calibrate_scales(
         raise ConfigError(f"batches must be at least 1, not {batches}")
     histograms = {name: _Histogram(name) for name in targets}
     hooks = [
-        target.modules[0].register_forward_pre_hook(histograms[name].hook) for name, target in targets.items()
+        target.modules[0].register_forward_pre_hook(histograms[name].hook, with_kwargs=True)
+        for name, target in targets.items()
     ]
     try:
         with evaluating(model):
@@ -102,10 +103,10 @@ class _Histogram:
         self.largest = 0.0
         self.called = False
 
-    def hook(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def hook(self, _: nn.Module, inputs: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
         """Count the input of one call; zeros are exact under every scale."""
         self.called = True
-        magnitudes = inputs[0].detach().to(torch.float32).abs()
+        magnitudes = (*inputs, *named.values())[0].detach().to(torch.float32).abs()
         if not bool(magnitudes.isfinite().all()):
             raise ConfigError(
                 f"inputs of {self.name} must be finite, but some are NaN or infinite; train the model again"
@@ -213,8 +214,6 @@ class Int8Linear(nn.Module):
 class PackedProduct:
     """The product of a packed layer, from the words that an accelerator is sent and gives back.
 
-    The last product is kept: queries, keys and values ask for it one after the other.
-
     Parameters
     ----------
     layer : PackedLayer
@@ -232,7 +231,6 @@ class PackedProduct:
         self.layer = layer
         self.arch = arch
         self.accelerator = accelerator
-        self._last: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def __call__(self, activations: torch.Tensor) -> torch.Tensor:
         """Return the product in int64, M x N, with integers of shape K x N.
@@ -244,17 +242,25 @@ class PackedProduct:
         FormatError
             If the answer is damaged or reports an error.
         """
-        if self._last is None or not torch.equal(self._last[0], activations):
-            self._last = (activations.clone(), self._run(activations))
-        return self._last[1]
-
-    def _run(self, activations: torch.Tensor) -> torch.Tensor:
         stream = job_stream(self.layer, activations.cpu().numpy(), self.arch)
         answer = self.accelerator(stream, self.arch)
         result = read_outputs(answer, self.layer, activations.shape[1], self.arch)
         if result.errors:
             raise FormatError(f"layer {self.layer.name}: {result.errors[0]}")
         return torch.from_numpy(result.outputs.astype(np.int64)).to(activations.device)
+
+
+class _LastProduct:
+    """A product that is kept until other activations come: those of queries, keys and values are the same."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self._last: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def __call__(self, activations: torch.Tensor) -> torch.Tensor:
+        if self._last is None or not torch.equal(self._last[0], activations):
+            self._last = (activations.clone(), self.product(activations))
+        return self._last[1]
 
 
 @dataclass(frozen=True)
@@ -307,25 +313,40 @@ def int8_model(
     inside = {id(module) for module in model.modules()}
     replaced: dict[int, Any] = {}
     for name, target in targets.items():
-        layer = layers[name]
-        _check_scale(scales[name], f"scale of {name}")
-        if (layer.rows, layer.cols) != (target.rows, target.cols):
-            raise ConfigError(
-                f"layer {name} must be {target.rows} x {target.cols}, not {layer.rows} x {layer.cols}; "
-                f"give the one of this model"
-            )
         if any(id(module) not in inside for module in target.modules):
             raise ConfigError(f"target {name} must be one of the model; find the targets of this model")
-        linears = _linears(target, layer, scales[name], width, products.get(name))
+        linears = integer_linears(target, layers[name], scales[name], width, products.get(name))
         replaced.update({id(module): linear for module, linear in zip(target.modules, linears, strict=True)})
     # deepcopy takes what its memo holds for a module instead of copying it, wherever the module occurs.
     return copy.deepcopy(model, replaced)
 
 
-def _linears(
-    target: Target, layer: QuantizedLayer | PackedLayer, scale: float, width: int, product: Product | None
-) -> Iterator[Int8Linear]:
-    """Yield what replaces each module of the target."""
+def integer_linears(
+    target: Target,
+    layer: QuantizedLayer | PackedLayer,
+    scale: float,
+    width: int = 8,
+    product: Product | None = None,
+) -> list[Int8Linear]:
+    """Return what multiplies in place of each module of ``target``.
+
+    ``product``, of the whole matrix, is asked once for activations that several modules share.
+
+    Raises
+    ------
+    ConfigError
+        If the layer is not the target's, or ``scale`` is no positive float32 number.
+    """
+    name = target.name
+    _check_scale(scale, f"scale of {name}")
+    if (layer.rows, layer.cols) != (target.rows, target.cols):
+        raise ConfigError(
+            f"layer {name} must be {target.rows} x {target.cols}, not {layer.rows} x {layer.cols}; "
+            f"give the one of this model"
+        )
+    if product is not None and len(target.modules) > 1:
+        product = _LastProduct(product)
+    linears: list[Int8Linear] = []
     start = 0
     for module, part in zip(target.modules, target.split(torch.from_numpy(layer.weights)), strict=True):
         weight = (part.T if target.transposed else part).clone(memory_format=torch.contiguous_format)
@@ -339,8 +360,9 @@ def _linears(
             width=width,
             product=None if product is None else _Rows(product, start, stop),
         )
-        yield linear.to(next(module.parameters()).device).train(module.training)
+        linears.append(linear.to(next(module.parameters()).device).train(module.training))
         start = stop
+    return linears
 
 
 def _check_scale(scale: float, what: str) -> None:

@@ -1,7 +1,8 @@
 """Quantized layers to a packed file: exactly the words that the accelerator is sent."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,15 @@ FORMAT_NAME = "mixvec"
 FORMAT_VERSION = 1
 
 
-def pack(layers: Sequence[QuantizedLayer], arch: ArchConfig) -> bytes:
+def pack(layers: Sequence[QuantizedLayer], arch: ArchConfig, model: Mapping[str, Any] | None = None) -> bytes:
     """Return the packed file (.mxv) of ``layers`` for ``arch``; the same input gives the same bytes.
+
+    Parameters
+    ----------
+    layers : sequence of QuantizedLayer
+    arch : ArchConfig
+    model : mapping, optional
+        What the file's header says of the model that the layers are of; JSON.
 
     Raises
     ------
@@ -45,7 +53,8 @@ def pack(layers: Sequence[QuantizedLayer], arch: ArchConfig) -> bytes:
             raise ConfigError(f"layer names must differ, but {name} occurs {names.count(name)} times")
     about = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "layers": len(layers)}
     writer = _Writer(arch)
-    text = json.dumps({**about, "arch": arch.model_dump()}, separators=(",", ":"))
+    own = {} if model is None else {"model": dict(model)}
+    text = json.dumps({**about, "arch": arch.model_dump(), **own}, separators=(",", ":"), allow_nan=False)
     parts = [writer.packet(Opcode.INFO, text.encode())]
     for index, layer in enumerate(layers):
         parts += writer.layer(layer, index & 0xFF)

@@ -132,6 +132,7 @@ def sparsify(
     kept: int,
     recipe: Recipe,
     *,
+    targets: dict[str, Target] | None = None,
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -146,6 +147,8 @@ def sparsify(
     kept : int
         Weights to keep of all targets.
     recipe : Recipe
+    targets : dict of str to Target, optional
+        Of ``model``; all that ``find_targets`` finds by default.
     device : torch.device
     checkpoint : Path, optional
         Where training is saved and resumed; see ``Recovery.run``.
@@ -159,7 +162,7 @@ def sparsify(
     """
     device = torch.device(device)
     model.to(device)
-    targets, options = find_targets(model), recipe.training
+    targets, options = find_targets(model) if targets is None else targets, recipe.training
     shapes, arch = matrix_shapes(targets), recipe.prune.pattern.arch
     rounding = Rounding(
         task,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,10 +107,11 @@ class PackedLayer:
 
 @dataclass(frozen=True, eq=False)
 class PackedFile:
-    """A decoded file: its architecture and its layers in order."""
+    """A decoded file: its architecture, its layers in order, and what it says of their model, if anything."""
 
     arch: ArchConfig
     layers: tuple[PackedLayer, ...]
+    model: dict[str, Any] | None = None
 
 
 def unpack(data: bytes) -> PackedFile:
@@ -121,7 +123,7 @@ def unpack(data: bytes) -> PackedFile:
         At the first defect; one sentence that says where and which rule.
     """
     cursor = PacketCursor(data)
-    arch, count = read_header(cursor)
+    arch, count, model = read_header(cursor)
     layers: list[PackedLayer] = []
     for index in range(count):
         raw = read_layer(cursor, arch, index & 0xFF)
@@ -129,7 +131,7 @@ def unpack(data: bytes) -> PackedFile:
             raise FormatError(f"two layers are called {raw.name}")
         layers.append(_decode_layer(raw, arch))
     cursor.finish()
-    return PackedFile(arch, tuple(layers))
+    return PackedFile(arch, tuple(layers), model)
 
 
 def _decode_layer(raw: RawLayer, arch: ArchConfig) -> PackedLayer:

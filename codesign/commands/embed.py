@@ -1,0 +1,92 @@
+"""`mixvec embed`: sentences to embeddings, every layer multiplied by the accelerator."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from codesign.commands.options import JsonFlag
+from codesign.commands.whole import (
+    BackendName,
+    Clock,
+    PackedFile,
+    SaveFile,
+    Sparsity,
+    attached,
+    check_options,
+    chosen_model,
+    clock_hz,
+    summary,
+)
+from codesign.console import print_json, print_tables
+from spec.errors import ConfigError
+
+__all__ = ["embed"]
+
+_ARCH: Final = "ulx3s"
+
+
+def embed(
+    text: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Sentences.")],
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="minilm, or a folder of the BERT family.")
+    ] = "minilm",
+    backend: BackendName = "rtl",
+    arch: Annotated[
+        str | None, typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}.")
+    ] = None,
+    sparsity: Sparsity = 0.8,
+    packed: PackedFile = None,
+    save: SaveFile = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option("--calibrate", metavar="FILE", help="Text to refit on; the built-in sentences without."),
+    ] = None,
+    clock: Clock = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Embed sentences with a model whose linear layers all run on the accelerator."""
+    check_options(backend, clock)
+    blank = [one for one in text if not one.strip()]
+    if blank:
+        raise ConfigError(f"TEXT must be sentences, but {blank[0]!r} is empty; leave it out")
+    from codesign.whole.sentence_encoder import load_sentence_encoder
+    from sw.calibration import SENTENCES
+    from sw.sentences import read_sentences
+    from sw.text import read_text
+
+    if packed is not None and calibrate is not None:
+        raise ConfigError("`--calibrate` belongs to a model that is packed now, not to `--packed`; drop one")
+    sentences = list(SENTENCES) if calibrate is None else read_sentences(read_text(calibrate))
+    if not sentences:
+        raise ConfigError(f"{calibrate} has no sentence of 6 to 40 words; give running text")
+    encoder = load_sentence_encoder(model)
+    compiled = chosen_model(
+        encoder.model,
+        arch,
+        _ARCH,
+        sparsity,
+        packed,
+        save,
+        lambda: encoder.batches(sentences, 16),
+        {"model": Path(model).name},
+    )
+    rate, origin = clock_hz(clock, compiled.arch)
+    batches = encoder.batches(text)
+    columns = max(batch["input_ids"].numel() for batch in batches)
+    with attached(encoder.model, compiled, backend, columns, len(batches)) as attachment:
+        embeddings = encoder.embed(batches)
+        report = attachment.report(rate)
+    if as_json:
+        cycles = report["total"]["cycles"]
+        print_json(
+            {"embeddings": embeddings.tolist(), "cycles": cycles, "backend": backend, "report": report}
+        )
+        return 0
+    for sentence, embedding in zip(text, embeddings, strict=True):
+        numbers = ", ".join(f"{value:.4f}" for value in embedding[:6].tolist())
+        print_tables(f"{sentence}\n  {numbers}, ... ({len(embedding)} numbers; `--json` prints them all)")
+    from codesign.tables import whole_table
+
+    print_tables(whole_table(report), summary(report, origin))
+    return 0

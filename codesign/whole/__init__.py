@@ -1,0 +1,18 @@
+"""A whole model on the accelerator: compile it, attach it, call it as before."""
+
+from codesign.whole.attachment import Attachment, attach
+from codesign.whole.backend import Backend, BackendKind
+from codesign.whole.compilation import compile_model
+from codesign.whole.files import load_model, save_model
+from sw.packed_model import PackedModel
+
+__all__ = [
+    "Attachment",
+    "Backend",
+    "BackendKind",
+    "PackedModel",
+    "attach",
+    "compile_model",
+    "load_model",
+    "save_model",
+]

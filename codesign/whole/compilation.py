@@ -1,0 +1,179 @@
+"""From a dense PyTorch model to one that the accelerator runs."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from codesign.pruned import kept_count
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+from sw.input_batches import InputBatches
+from sw.pack import pack
+from sw.packed_model import PackedModel, rest_fingerprint
+from sw.pattern import Pattern
+from sw.pretrained import evaluating
+from sw.prune_model import PruneOptions
+from sw.recovery import RecoveryOptions
+from sw.scores import Score
+from sw.sparse_model import Recipe, RecoveryMethod, sparsify
+from sw.targets import Target, find_targets
+from sw.task import Task
+
+__all__ = ["compile_model", "default_recipe"]
+
+_STAGES: Final = 4
+_METADATA_BITS: Final = 1.0
+"""Record bits per kept weight: fewer cost quality, and no room is saved that would matter."""
+
+Calibration = Task[Any] | Sequence[Mapping[str, torch.Tensor] | torch.Tensor]
+
+
+def default_recipe(arch: ArchConfig, batches: int, metadata_bits: float | None = _METADATA_BITS) -> Recipe:
+    """Return one-shot pruning with a refit after every cut, calibrated on ``batches`` batches."""
+    return Recipe(
+        PruneOptions(Pattern(arch, metadata_bits=metadata_bits), yielding=True),
+        RecoveryMethod.ONE_SHOT,
+        RecoveryOptions(score=Score.ACTIVATION),
+        stages=_STAGES,
+        batches=batches,
+    )
+
+
+def compile_model(
+    model: nn.Module,
+    arch: ArchConfig,
+    sparsity: float,
+    calibration: Calibration,
+    *,
+    recipe: Recipe | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> PackedModel:
+    """Prune a copy of ``model``, quantize it and pack it; ``model`` itself stays as it is.
+
+    Parameters
+    ----------
+    model : Module
+        Of the BERT or GPT-2 family, or any with Linear or Conv1D layers.
+    arch : ArchConfig
+    sparsity : float
+        Fraction pruned of all layers together, 0 to 1.
+    calibration : Task, or sequence of mapping of str to Tensor, or of Tensor
+        What the model meets: a task, or batches of its inputs.
+    recipe : Recipe, optional
+        How it is pruned, for ``arch``; ``default_recipe`` without one. Training changes what lies around the
+        layers too, so a recipe that trains is refused: train first, with ``sw.sparse_model.sparsify``.
+    provenance : mapping, optional
+        Plain values to keep in the file.
+    tell : callable
+        Called with a sentence before every long step.
+
+    Raises
+    ------
+    ConfigError
+        If the model has no layer that can be packed, or an argument is out of its range.
+    """
+    kept_count(sparsity, 1)
+    task = calibration if isinstance(calibration, Task) else InputBatches(calibration)
+    count = len(task.batches) if isinstance(task, InputBatches) else 24
+    chosen = recipe or default_recipe(arch, count)
+    if chosen.recovery.trains:
+        raise ConfigError(
+            "a recipe of compile_model must not train; train with sparsify and pack what it makes"
+        )
+    dense = copy.deepcopy(model).eval()
+    targets = find_targets(dense)
+    left_out = _strangers(dense, targets)
+    for name in _silent(dense, targets, task, chosen.training.seed):
+        del targets[name]
+        left_out[name] = "never called in calibration"
+    if not targets:
+        raise ConfigError("no layer of the model is called in calibration; give inputs that reach one")
+    kept = kept_count(sparsity, sum(its.rows * its.cols for its in targets.values()))
+    tell("pruning and refitting")
+    try:
+        sparse = sparsify(dense, task, kept, chosen, targets=targets)
+    except ConfigError:
+        if recipe is not None:
+            raise
+        # Matrices too small for the default budget; what else is wrong will be so again.
+        chosen = default_recipe(arch, count, None)
+        sparse = sparsify(dense, task, kept, chosen, targets=targets)
+    tell("packing")
+    layers = []
+    for layer in sparse.quantized(arch):
+        try:
+            pack([layer], arch)
+        except ConfigError as error:
+            left_out[layer.name] = str(error)
+            continue
+        layers.append(layer)
+    if not layers:
+        raise ConfigError(f"the architecture can hold no layer of the model: {next(iter(left_out.values()))}")
+    packed = {layer.name: targets[layer.name] for layer in layers}
+    own = find_targets(model)
+    for name in targets.keys() - packed.keys():
+        targets[name].assign(own[name].weight())
+    return PackedModel.of(
+        layers,
+        arch,
+        sparse.rounding.calibrate(dense, packed),
+        rest=rest_fingerprint(model, [own[name] for name in packed]),
+        left_out=left_out,
+        provenance={"sparsity": sparsity, **_facts(chosen, task), **(provenance or {})},
+    )
+
+
+def _facts(recipe: Recipe, task: Task[Any]) -> dict[str, Any]:
+    """How the model was pruned."""
+    return {
+        "mixvec": version("mixvec"),
+        "method": recipe.prune.pattern.method.value,
+        "metadata_bits": recipe.prune.pattern.metadata_bits,
+        "recovery": recipe.recovery.value,
+        "score": recipe.static_score.value,
+        "stages": recipe.stages,
+        "calibration_batches": recipe.batches,
+        "calibration": type(task).__name__,
+        "seed": recipe.training.seed,
+    }
+
+
+def _silent(model: nn.Module, targets: Mapping[str, Target], task: Task[Any], seed: int) -> list[str]:
+    """Names of the targets that one batch does not call in full."""
+    called: set[int] = set()
+    modules = [module for target in targets.values() for module in target.modules]
+    hooks = [
+        module.register_forward_pre_hook(lambda one, inputs: called.add(id(one)), with_kwargs=False)
+        for module in modules
+    ]
+    try:
+        with evaluating(model):
+            generator = torch.Generator().manual_seed(seed)
+            task.outputs(model, task.batch(1, generator, torch.device("cpu")))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [name for name, target in targets.items() if not {id(one) for one in target.modules} <= called]
+
+
+def _strangers(model: nn.Module, targets: Mapping[str, Target]) -> dict[str, str]:
+    """Matrices outside the targets, embeddings apart, and why they stay in PyTorch."""
+    inside = {id(module) for target in targets.values() for module in target.modules}
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    found = {}
+    for name, module in model.named_modules():
+        weight = getattr(module, "weight", None)
+        if id(module) in inside or not isinstance(weight, nn.Parameter) or weight.ndim < 2:
+            continue
+        if isinstance(module, nn.Embedding):
+            continue
+        if id(weight) in tables:
+            found[name] = "its weight is an embedding's"
+        else:
+            found[name] = f"{type(module).__name__} outside the model's encoder layers"
+    return found

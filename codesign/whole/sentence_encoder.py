@@ -1,0 +1,73 @@
+"""Sentences to embeddings, by a model of the BERT family and its tokenizer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from spec.errors import ConfigError
+from sw.models import model_folder
+from sw.pretrained import load_pretrained
+
+__all__ = ["SentenceEncoder", "load_sentence_encoder"]
+
+_BATCH: Final = 32
+
+
+class SentenceEncoder:
+    """Mean of the last hidden states over the tokens, scaled to length 1.
+
+    Parameters
+    ----------
+    model : Module
+        In evaluation mode; what its layers multiply with is its own affair.
+    tokenizer : tokenizer of transformers
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model, tokenizer
+
+    def batches(self, sentences: Sequence[str], size: int = _BATCH) -> list[dict[str, torch.Tensor]]:
+        """Return the model's inputs, ``size`` sentences at a time, padded to the longest of each."""
+        starts = range(0, len(sentences), size)
+        return [
+            dict(
+                self.tokenizer(
+                    list(sentences[start : start + size]), return_tensors="pt", padding=True, truncation=True
+                )
+            )
+            for start in starts
+        ]
+
+    def embed(self, batches: Sequence[dict[str, torch.Tensor]]) -> torch.Tensor:
+        """Return the embeddings of the sentences in ``batches``, N x d float32."""
+        embeddings = []
+        for batch in batches:
+            with torch.no_grad():
+                states = self.model(**batch).last_hidden_state
+            summed = (states * batch["attention_mask"][..., None]).sum(dim=1)
+            embeddings.append(functional.normalize(summed, dim=-1))
+        return torch.cat(embeddings)
+
+
+def load_sentence_encoder(source: str) -> SentenceEncoder:
+    """Return the encoder in a folder, or ``minilm``. Nothing is downloaded.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model.
+    """
+    from transformers import AutoModel  # other commands run without its slow import
+
+    folder = model_folder() if source == "minilm" else Path(source)
+    if not folder.is_dir():
+        raise ConfigError(f"`--model` {source} is neither `minilm` nor a model folder; check it")
+    model, tokenizer = load_pretrained(folder, AutoModel)
+    # No embedding needs it, and where a folder lacks it, every loading draws another.
+    if hasattr(model, "pooler"):
+        model.register_module("pooler", None)
+    return SentenceEncoder(model, tokenizer)

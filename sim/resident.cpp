@@ -1,0 +1,176 @@
+// A resident simulator of module `mixvec`: jobs come in on standard input, answers leave on standard output.
+//
+// Numbers are 64 bits in the byte order of the machine; a stream word is WORDS of them, least significant
+// first. Once, at the start, the process says
+//
+//     GREETING, WORDS
+//
+// A request is a header and the stream words that the design is offered:
+//
+//     moments, inputs, expected, patience, then inputs x WORDS numbers
+//
+// The answer is
+//
+//     ended, cycles, taken, given, first_in, last_out, then given x WORDS numbers,
+//     and, if moments is not 0, the cycle of every word taken, then of every word given
+//
+// A job starts where the one before left the design, the first one at power-up. One word is offered in every
+// cycle until all are taken, and every answer is accepted. The job ends when all inputs are taken and
+// `expected` words have come (ended = 1), or when no word moved for `patience` cycles (ended = 0). Cycles are
+// counted from the job's first clock edge on; `first_in` and `last_out` are those of the first word taken and
+// of the last one given.
+//
+// The process ends when its input does or its parent is gone, in the middle of a job too.
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "Vtop.h"
+#include "verilated.h"
+
+namespace {
+
+constexpr uint64_t GREETING = 0x7469736572766d31ULL;
+// Cycles between two looks at whether anybody still waits for the answer.
+constexpr uint64_t WATCH = 1 << 16;
+constexpr int WATCH_MILLISECONDS = 1000;
+
+struct Request {
+    uint64_t moments, inputs, expected, patience;
+};
+
+struct Answer {
+    uint64_t ended, cycles, taken, given, first_in, last_out;
+};
+
+pid_t parent;
+
+void leave_if_alone() {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    const bool closed = poll(&input, 1, 0) > 0 && (input.revents & (POLLHUP | POLLERR)) != 0;
+    if (closed || getppid() != parent) std::_Exit(0);
+}
+
+void receive(void* data, size_t size) {
+    auto* place = static_cast<char*>(data);
+    while (size > 0) {
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        if (poll(&input, 1, WATCH_MILLISECONDS) <= 0) {
+            if (getppid() != parent) std::_Exit(0);
+            continue;
+        }
+        const ssize_t count = read(STDIN_FILENO, place, size);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) std::_Exit(0);
+        place += count;
+        size -= static_cast<size_t>(count);
+    }
+}
+
+void send(const void* data, size_t size) {
+    const auto* place = static_cast<const char*>(data);
+    while (size > 0) {
+        const ssize_t count = write(STDOUT_FILENO, place, size);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) std::_Exit(1);
+        place += count;
+        size -= static_cast<size_t>(count);
+    }
+}
+
+// Ports of 64 bits are plain integers, wider ones arrays of 32-bit pieces.
+void put(QData& port, const uint64_t* word) { port = *word; }
+void get(const QData& port, uint64_t* word) { *word = port; }
+
+template <std::size_t N>
+void put(VlWide<N>& port, const uint64_t* word) {
+    for (std::size_t piece = 0; piece < N; piece += 2) {
+        port[piece] = static_cast<EData>(word[piece / 2]);
+        port[piece + 1] = static_cast<EData>(word[piece / 2] >> 32);
+    }
+}
+
+template <std::size_t N>
+void get(const VlWide<N>& port, uint64_t* word) {
+    for (std::size_t piece = 0; piece < N; piece += 2)
+        word[piece / 2] = port[piece] | static_cast<uint64_t>(port[piece + 1]) << 32;
+}
+
+class Device {
+  public:
+    static constexpr size_t WORDS = sizeof(Vtop::i_payload) / sizeof(uint64_t);
+
+    Device() : context(new VerilatedContext), top(new Vtop(context.get())) {
+        top->clk = 0;
+        top->i_valid = 0;
+        top->o_ready = 1;
+        top->eval();
+    }
+
+    Answer run(const Request& request, const std::vector<uint64_t>& inputs, std::vector<uint64_t>& outputs,
+               std::vector<uint64_t>& taken, std::vector<uint64_t>& given) {
+        Answer answer{};
+        for (uint64_t still = 0; still < request.patience; ++answer.cycles) {
+            if (answer.taken == request.inputs && answer.given >= request.expected) {
+                answer.ended = 1;
+                break;
+            }
+            if (answer.cycles % WATCH == 0) leave_if_alone();
+            // The word that is offered changes only when it is taken, so it may as well be set again.
+            top->i_valid = answer.taken < request.inputs;
+            if (top->i_valid) put(top->i_payload, &inputs[answer.taken * WORDS]);
+            top->eval();
+            const bool takes = top->i_valid && top->i_ready, gives = top->o_valid;
+            if (takes) {
+                if (answer.taken++ == 0) answer.first_in = answer.cycles;
+                if (request.moments) taken.push_back(answer.cycles);
+            }
+            if (gives) {
+                outputs.resize(outputs.size() + WORDS);
+                get(top->o_payload, &outputs[answer.given++ * WORDS]);
+                answer.last_out = answer.cycles;
+                if (request.moments) given.push_back(answer.cycles);
+            }
+            still = takes || gives ? 0 : still + 1;
+            edge();
+        }
+        top->i_valid = 0;
+        return answer;
+    }
+
+  private:
+    std::unique_ptr<VerilatedContext> context;
+    std::unique_ptr<Vtop> top;
+
+    void edge() {
+        top->clk = 1;
+        top->eval();
+        top->clk = 0;
+    }
+};
+
+}  // namespace
+
+int main() {
+    parent = getppid();
+    Device device;
+    const uint64_t greeting[] = {GREETING, Device::WORDS};
+    send(greeting, sizeof greeting);
+    std::vector<uint64_t> inputs, outputs, taken, given;
+    while (true) {
+        Request request;
+        receive(&request, sizeof request);
+        inputs.resize(request.inputs * Device::WORDS);
+        receive(inputs.data(), inputs.size() * sizeof(uint64_t));
+        for (auto* kept : {&outputs, &taken, &given}) kept->clear();
+        const Answer answer = device.run(request, inputs, outputs, taken, given);
+        send(&answer, sizeof answer);
+        for (const auto* kept : {&outputs, &taken, &given}) send(kept->data(), kept->size() * sizeof(uint64_t));
+    }
+}

@@ -1,0 +1,167 @@
+"""A whole model for the accelerator: its packed layers, the scales of their inputs, where it comes from."""
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from spec.arch import ArchConfig
+from spec.errors import ConfigError, FormatError
+from sw.layer import QuantizedLayer
+from sw.pack import pack
+from sw.targets import Target, find_targets
+from sw.unpack import PackedLayer, unpack
+
+__all__ = ["PackedModel", "rest_fingerprint"]
+
+_VERSION: Final = 1
+_SCALARS: Final = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, eq=False)
+class PackedModel:
+    """Layers of one model, packed for one architecture.
+
+    As bytes it is a packed file (.mxv) whose header describes the model as well.
+
+    Parameters
+    ----------
+    arch : ArchConfig
+    layers : dict of str to PackedLayer
+        By the names of ``sw.targets.find_targets``.
+    scales : dict of str to float
+        Of the input of every layer: float32 numbers.
+    rest : int
+        ``rest_fingerprint`` of the model that the layers belong to.
+    left_out : dict of str to str
+        Matrices that stay in PyTorch, and why.
+    provenance : dict of str to str, int, float, bool or None
+        How the model was pruned, from what.
+    data : bytes
+        The packed file.
+    """
+
+    arch: ArchConfig
+    layers: dict[str, PackedLayer]
+    scales: dict[str, float]
+    rest: int
+    left_out: dict[str, str]
+    provenance: dict[str, Any]
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        layers: Sequence[QuantizedLayer],
+        arch: ArchConfig,
+        scales: Mapping[str, float],
+        *,
+        rest: int,
+        left_out: Mapping[str, str] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Return ``layers`` packed for ``arch``; the same input gives the same bytes.
+
+        Raises
+        ------
+        ConfigError
+            As ``sw.pack.pack``, or if a layer has no scale.
+        """
+        missing = [layer.name for layer in layers if layer.name not in scales]
+        if missing:
+            raise ConfigError(f"layer {missing[0]} needs a scale for its input; calibrate it")
+        about = {
+            "version": _VERSION,
+            "scales": {layer.name: float(np.float32(scales[layer.name])) for layer in layers},
+            "rest": rest,
+            "left_out": dict(left_out or {}),
+            "provenance": dict(provenance or {}),
+        }
+        return cls.parse(pack(layers, arch, about))
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Return the model in a packed file.
+
+        Raises
+        ------
+        FormatError
+            If the file is damaged, holds layers alone, or is of a newer version.
+        """
+        file = unpack(data)
+        about = file.model
+        if about is None:
+            raise FormatError("the file holds layers but no model around them; make it with `mixvec embed`")
+        version = about.get("version")
+        if version != _VERSION:
+            newer = isinstance(version, int) and version > _VERSION
+            raise FormatError(
+                f"the file describes its model in version {version!r}, and this mixvec reads {_VERSION}; "
+                f"{'use a newer mixvec' if newer else 'pack it again'}"
+            )
+        layers = {layer.name: layer for layer in file.layers}
+        scales, rest = about.get("scales"), about.get("rest")
+        if not isinstance(scales, dict) or scales.keys() != layers.keys():
+            raise FormatError("the file's header must give the scale of every layer's input; pack it again")
+        for name, scale in scales.items():
+            if not isinstance(scale, float) or not 0 < scale <= float(np.finfo(np.float32).max):
+                raise FormatError(
+                    f"the input scale of {name} must be a positive float32 number, not {scale!r}"
+                )
+        if type(rest) is not int or not 0 <= rest < 1 << 32:
+            raise FormatError(f"the fingerprint of the model must have 32 bits, not {rest!r}")
+        left_out, provenance = about.get("left_out"), about.get("provenance")
+        for what, found in (("left_out", left_out), ("provenance", provenance)):
+            if not isinstance(found, dict) or not all(isinstance(one, _SCALARS) for one in found.values()):
+                raise FormatError(f"`{what}` in the file's header must be an object of plain values")
+        assert isinstance(left_out, dict) and isinstance(provenance, dict)
+        reasons = {name: str(reason) for name, reason in left_out.items()}
+        return cls(file.arch, layers, scales, rest, reasons, provenance, data)
+
+    @cached_property
+    def kept(self) -> int:
+        """Weights stored."""
+        return sum(layer.kept for layer in self.layers.values())
+
+    def targets(self, model: nn.Module) -> dict[str, Target]:
+        """Return the targets of ``model`` that the layers stand for.
+
+        Raises
+        ------
+        ConfigError
+            If ``model`` is not the one that was packed: it lacks a layer, has another shape there, or has
+            other weights around the layers.
+        """
+        found = find_targets(model)
+        for name, layer in self.layers.items():
+            if name not in found:
+                raise ConfigError(f"the packed model has a layer {name}, and {type(model).__name__} has none")
+            its = found[name]
+            if (its.rows, its.cols) != (layer.rows, layer.cols):
+                raise ConfigError(
+                    f"layer {name} is packed as {layer.rows} x {layer.cols}, but the model's is {its.rows} x "
+                    f"{its.cols}; give the model that was packed"
+                )
+        targets = {name: found[name] for name in self.layers}
+        if rest_fingerprint(model, targets.values()) != self.rest:
+            raise ConfigError(
+                f"{type(model).__name__} differs from the model that was packed in what lies around its "
+                f"layers (embeddings, biases, norms); give that one, or compile this one"
+            )
+        return targets
+
+
+def rest_fingerprint(model: nn.Module, targets: Collection[Target]) -> int:
+    """Return the CRC-32 of every parameter outside the ``targets``, by name, as float32."""
+    inside = {id(module.weight) for target in targets for module in target.modules}
+    crc = 0
+    for name, parameter in sorted(model.named_parameters()):
+        if id(parameter) not in inside:
+            values = parameter.detach().to("cpu", torch.float32).contiguous().numpy()
+            crc = zlib.crc32(values.tobytes(), zlib.crc32(name.encode(), crc))
+    return crc

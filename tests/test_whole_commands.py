@@ -1,0 +1,153 @@
+"""`mixvec embed` and `mixvec generate`: the same numbers on every backend, and refusals in one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from torch.nn import functional
+from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
+
+from tests.command_runs import Run, is_one_sentence
+from tests.tiny_language import tiny_model
+
+WORDS = ["[PAD]", "[UNK]", "the", "cat", "dog", "sat", "on", "a", "mat", "it", "was", "old", "new", "red"]
+SENTENCES = ["the cat sat on a mat", "it was new"]
+
+
+def save(folder: Path, model: torch.nn.Module, words: list[str], split: pre_tokenizers.PreTokenizer) -> Path:
+    """A model folder whose tokens are ``words``."""
+    tokenizer = Tokenizer(
+        models.WordLevel({word: place for place, word in enumerate(words)}, unk_token=words[1])
+    )
+    tokenizer.pre_tokenizer, tokenizer.decoder = split, decoders.Fuse()
+    model.save_pretrained(folder)  # type: ignore[operator]
+    fast: Any = PreTrainedTokenizerFast
+    fast(tokenizer_object=tokenizer, pad_token=words[0], unk_token=words[1]).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of one layer, 16 features and a few words."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    model = BertModel(config, add_pooling_layer=False)
+    return save(tmp_path_factory.mktemp("bert"), model, WORDS, pre_tokenizers.Whitespace())
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 of two layers, and 33 characters."""
+    characters = [chr(ord("A") + place) for place in range(33)]
+    split = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    return save(tmp_path_factory.mktemp("gpt2"), tiny_model(initializer_range=0.3), characters, split)
+
+
+def test_embeddings_of_rtl_are_those_of_the_reference_and_its_cycles_those_of_the_estimate(
+    run: Run, bert: Path, tmp_path: Path
+) -> None:
+    model = ["embed", *SENTENCES, "--model", bert, "--json"]
+    status, out, err = run(
+        *model, "--arch", "tiny", "--sparsity", "0.5", "--backend", "reference", "--save", tmp_path / "b.mxv"
+    )
+    assert status == 0, err
+    reference = json.loads(out)
+    found = {
+        name: json.loads(run(*model, "--packed", tmp_path / "b.mxv", "--backend", name)[1])
+        for name in ("rtl", "estimate")
+    }
+
+    assert found["rtl"]["embeddings"] == reference["embeddings"]
+    assert reference["cycles"] is None and found["rtl"]["cycles"] == found["estimate"]["cycles"] > 0
+    assert found["rtl"]["report"] == found["estimate"]["report"]
+    assert [path.name for path in tmp_path.iterdir()] == ["b.mxv"]
+
+
+def test_nothing_pruned_embeds_nearly_as_the_model_itself(run: Run, bert: Path) -> None:
+    status, out, _ = run(
+        "embed",
+        *SENTENCES,
+        "--model",
+        bert,
+        "--json",
+        "--arch",
+        "tiny",
+        "--sparsity",
+        "0",
+        "--backend",
+        "estimate",
+    )
+    model = AutoModel.from_pretrained(bert)
+    embeddings = []
+    for sentence in SENTENCES:
+        ids = torch.tensor([[WORDS.index(word) for word in sentence.split()]])
+        with torch.no_grad():
+            embeddings.append(
+                functional.normalize(model(input_ids=ids).last_hidden_state.mean(dim=1), dim=-1)
+            )
+
+    assert status == 0
+    assert torch.allclose(torch.tensor(json.loads(out)["embeddings"]), torch.cat(embeddings), atol=0.03)
+
+
+def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path, tmp_path: Path) -> None:
+    prompt = ["generate", "AB", "--model", gpt2, "--tokens", "5", "--json"]
+    status, out, err = run(*prompt, "--arch", "tiny", "--backend", "reference", "--save", tmp_path / "g.mxv")
+    assert status == 0, err
+    reference = json.loads(out)
+    rtl, estimate = (
+        json.loads(run(*prompt, "--packed", tmp_path / "g.mxv", "--backend", name)[1])
+        for name in ("rtl", "estimate")
+    )
+
+    assert rtl["tokens"] == reference["tokens"] and len(rtl["tokens"]) == 5
+    assert rtl["text"] == "AB" + "".join(chr(ord("A") + token) for token in rtl["tokens"])
+    assert rtl["report"] == estimate["report"]
+    # The prompt's two tokens and four of the five written ones go in.
+    assert {layer["tokens"] for layer in rtl["report"]["layers"]} == {6}
+    assert rtl["cycles_per_token"] == rtl["cycles"] / 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("embed", " ", "--model", "BERT"), "TEXT must be sentences, but ' ' is empty"),
+        (("embed", "a", "--model", "nowhere"), "`--model` nowhere is neither `minilm` nor a model folder"),
+        (
+            ("embed", "a", "--model", "BERT", "--arch", "tiny", "--backend", "board"),
+            "`--backend` must be one of",
+        ),
+        (
+            ("embed", "a", "--model", "BERT", "--packed", "x.mxv", "--arch", "tiny"),
+            "`--arch` belongs to a model",
+        ),
+        (("embed", "a", "--model", "BERT", "--packed", "x.mxv"), "x.mxv cannot be read"),
+        (("embed", "a", "--model", "BERT", "--sparsity", "2"), "`--sparsity` must be from 0 to 1, not 2"),
+        (
+            ("embed", "a", "--model", "BERT", "--clock", "-1", "--arch", "tiny"),
+            "`--clock` must be a positive number",
+        ),
+        (("generate", "", "--model", "GPT2"), "the prompt must have at least one token"),
+        (("generate", "z", "--model", "GPT2"), "has characters that the model does not know"),
+        (("generate", "A", "--model", "GPT2", "--tokens", "16"), "exceed the model's 16 positions"),
+        (("generate", "A", "--model", "BERT"), "lacks 6 weights of its model"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(
+    run: Run, bert: Path, gpt2: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    folders = {"BERT": bert, "GPT2": gpt2}
+    status, out, err = run(*(folders.get(one, one) for one in arguments))
+
+    assert (status, out) == (2, "")
+    assert message.replace("BERT", str(bert)) in err and is_one_sentence(err)
