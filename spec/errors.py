@@ -1,6 +1,6 @@
-"""The one error a user can cause by what they ask for."""
+"""The errors that a user can cause by what they ask for, or meet at a board."""
 
-__all__ = ["ConfigError", "FormatError"]
+__all__ = ["ConfigError", "FormatError", "LinkError"]
 
 
 class ConfigError(ValueError):
@@ -9,3 +9,7 @@ class ConfigError(ValueError):
 
 class FormatError(ValueError):
     """A stream or a word that does not follow the format; says where and which rule."""
+
+
+class LinkError(RuntimeError):
+    """A board that does not answer, or not as a board does; says what to look at."""

@@ -1,0 +1,147 @@
+"""A packed file on the simulated twin of a board: every output equal to PyTorch's, whatever the line does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boards.line import SerialLine
+from boards.session import Session, SessionLostError
+from codesign.files import write_arrays
+from codesign.link_faults import Campaign
+from codesign.twins import TWIN_BAUD, start_twin
+from sim.twin import Twin
+from spec.arch import ArchConfig
+from tests.command_runs import Run, SmallModel, is_one_sentence
+
+BOARD = "tang_nano_9k"
+ARCH = ArchConfig.load("tiny")
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[Twin]:
+    """A board that stays while its hosts come and go."""
+    with start_twin(BOARD, ARCH, once=False) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_a_packed_file_on_a_twin_equals_pytorch(run: Run, small_model: SmallModel, tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    inputs = {"a": generator.integers(-128, 128, (20, 3)), "b": generator.integers(-128, 128, (13, 3))}
+    write_arrays(tmp_path / "x.npz", inputs)
+    outputs = tmp_path / "y.npz"
+
+    status, out, err = run(
+        *("run", small_model.packed, "--twin", BOARD, "--activations", tmp_path / "x.npz"),
+        *("--save-outputs", outputs, "--json"),
+    )
+
+    assert (status, err) == (0, "")
+    report = json.loads(out)
+    assert report["board"] == BOARD
+    assert report["bit_exact"]
+    weights = tmp_path / "w.npz"
+    assert run("unpack", small_model.packed, "-o", weights)[0] == 0
+    with np.load(weights) as whole, np.load(outputs) as answered:
+        for name, activations in inputs.items():
+            assert np.array_equal(answered[name], whole[name].astype(np.int64) @ activations)
+    status, out, _ = run("estimate", small_model.packed, "--activations", tmp_path / "x.npz", "--json")
+    assert status == 0
+    for ran, counted in zip(report["layers"], json.loads(out)["layers"], strict=True):
+        assert ran["counters"]["load_cycles"] == counted["load_cycles"]
+        assert ran["counters"]["beats"] > 0
+
+
+@pytest.mark.slow
+def test_damaged_lines_dead_hosts_and_resets_end_in_the_right_answer(twin: Twin) -> None:
+    tally = Campaign(twin.port, ARCH, seed=0).run(60)
+
+    assert tally.wrong == []
+    assert tally.refused == 0
+    assert tally.right == tally.jobs
+    assert {"lost", "doubled", "flipped", "host dies", "board reset"} <= set(tally.faults)
+    assert tally.repeats > 0
+    assert tally.restarts > 0
+
+
+@pytest.mark.slow
+def test_a_file_for_another_architecture_is_refused(
+    twin: Twin, run: Run, pruned: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.mxv"
+    assert run("pack", pruned, "--arch", "small", "-o", other)[0] == 0
+
+    status, out, err = run("run", other, "--port", twin.port)
+
+    assert (status, out) == (2, "")
+    assert is_one_sentence(err)
+    assert "`lanes` 2 instead of 4" in err
+
+
+@pytest.mark.slow
+def test_a_second_session_ends_the_first(twin: Twin) -> None:
+    line = SerialLine(twin.port, TWIN_BAUD)
+    first, second = (Session(line, baud=TWIN_BAUD, seed=seed) for seed in (1, 2))
+    assert first.connect() == second.connect()
+    assert second.exchange(b"12345678") == (8, b"")
+    with pytest.raises(SessionLostError, match="was reset or has another host"):
+        first.exchange(b"12345678")
+    line.close()
+
+
+@pytest.mark.slow
+def test_a_twin_ends_with_its_host_and_with_whoever_started_it() -> None:
+    with start_twin(BOARD, ARCH, once=True) as running:
+        line = SerialLine(running.port, TWIN_BAUD)
+        Session(line, baud=TWIN_BAUD).connect()
+        line.close()
+        assert running.wait() == 0
+
+    script = (
+        "import time\nfrom codesign.twins import start_twin\nfrom spec.arch import ArchConfig\n"
+        f"twin = start_twin('{BOARD}', ArchConfig.load('tiny'), once=False)\n"
+        "print(twin.process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        simulator = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    deadline = time.monotonic() + 10
+    while _runs(simulator) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(simulator)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process}/stat")
+    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "either `--port` with a board or `--twin` with its name"),
+        (("--port", "/dev/nowhere", "--twin", BOARD), "either `--port`"),
+        (("--twin", "nothing"), "board nothing is unknown; known are icebreaker, "),
+        (("--port", "/dev/nowhere"), "port /dev/nowhere cannot be opened: no such file"),
+    ],
+)
+def test_bad_input_is_one_sentence(run: Run, packed: Path, arguments: tuple[str, ...], message: str) -> None:
+    status, out, err = run("run", packed, *arguments)
+
+    assert (status, out) == (2, "")
+    assert is_one_sentence(err)
+    assert message in err
