@@ -80,10 +80,25 @@ class _State(NamedTuple):
 
 
 @compiled
-def _is_steal(step: int, drain: int, t: Any) -> bool:
-    """Whether the drain that starts at ``drain`` takes the psums' read port from the issuer."""
-    since = step - drain - _TO_STEAL
-    return bool(since >= 0 and since % t.row_cycles == 0 and since < t.rows * t.row_cycles)
+def _beats_done(step: int, beats: int, drain: int, t: Any) -> int:
+    """Cycle of the last of ``beats`` after ``step``, one in every cycle but those in which the drain that
+    starts at ``drain`` takes the psums' read port, one of every ``row_cycles`` for each row."""
+    first = drain + _TO_STEAL
+    if step < first - 1:
+        free = min(first - 1 - step, beats)
+        step, beats = step + free, beats - free
+    since = step - first
+    left = t.rows - (since + t.row_cycles) // t.row_cycles
+    if beats == 0 or left <= 0:
+        return step + beats
+    # What is left of a steal's period comes first, then whole periods, each a steal and its free cycles.
+    rest = -1 - since if since < 0 else t.row_cycles - 1 - since % t.row_cycles
+    if beats <= rest:
+        return step + beats
+    step, beats = step + rest, beats - rest
+    periods = left if t.row_cycles == 1 else min((beats - 1) // (t.row_cycles - 1), left)
+    step, beats = step + periods * t.row_cycles, beats - periods * (t.row_cycles - 1)
+    return step + beats + (1 if periods < left else 0)
 
 
 @compiled
@@ -110,16 +125,11 @@ def _issue(s: Any, blocks: Any, taken: Any, t: Any, live: int, opens: bool, sent
     if opens and s[_CLOSED] >= 2:
         last_row = blocks[(s[_CLOSED] - 2) % _HELD, _DRAIN] + (t.rows - 1) * t.row_cycles
         step = max(step, last_row + _TO_STEAL + 1)
-    while _is_steal(step, drain, t):
-        step += 1
+    step = _beats_done(step - 1, 1, drain, t)
     taken[s[_SENT] % len(taken)] = step
     s[_SENT] += 1
     s[_LAST_SENT] = sent_at
-    for _ in range(max(live, 1)):
-        step += 1
-        while _is_steal(step, drain, t):
-            step += 1
-    s[_LAST_BEAT] = step
+    s[_LAST_BEAT] = _beats_done(step, max(live, 1), drain, t)
 
 
 @compiled
@@ -277,12 +287,8 @@ def _snapshot(m: Any, job: int, commit: int) -> Ints:
         at += depth
         for number in range(_HELD):
             block = m.blocks[n, (s[_CLOSED] + number) % _HELD]
-            found[at : at + 4] = (
-                block[_BEAT] - commit,
-                block[_DRAIN] - commit,
-                block[_LEFT] - commit,
-                block[_OF] - job,
-            )
+            found[at : at + 3] = block[:_OF] - commit
+            found[at + 3] = block[_OF] - job
             at += 4
     g = m.collector
     for number in range(1, _JOBS_KNOWN + 1):

@@ -236,7 +236,7 @@ def test_the_report_is_one_page_without_network(run: Run, matrices: Path, tmp_pa
     reader = PageReader()
     reader.feed(page)
     assert reader.sources == []
-    assert reader.plots == 6
+    assert reader.plots == 7
     for one in report["front"]:
         shape = f"C{one['clusters']} L{one['lanes']} T{one['tokens']}, {100 * one['sparsity']:g} %"
         assert shape in reader.cells

@@ -57,8 +57,11 @@ def explore(
     columns: Annotated[int, typer.Option("--columns", min=1, metavar="N", help="Tokens of the job.")] = 64,
     board: Annotated[str, typer.Option("--board", help="ulx3s or orangecrab.")] = "ulx3s",
     objective: Annotated[
-        str, typer.Option("--objective", metavar="A,B", help="Of latency, area and quality.")
+        str, typer.Option("--objective", metavar="A,B", help="Of latency, area, quality and energy.")
     ] = "latency,area,quality",
+    technology: Annotated[
+        str, typer.Option("--technology", help="Of the energy estimate: 45nm or 7nm.")
+    ] = "45nm",
     most_ms: Annotated[
         float | None, typer.Option("--most-ms", help="Leave out what takes longer for the whole model.")
     ] = None,
@@ -82,6 +85,7 @@ def explore(
     from codesign.exploration.designs import DesignSpace, base_fields
     from codesign.exploration.explorer import Explorer, is_packed
     from codesign.exploration.outcome import Objective
+    from codesign.exploration.technology import find_technology
     from codesign.patterns import parse_choice
     from sw.pattern import METADATA_BITS
 
@@ -113,6 +117,7 @@ def explore(
         routed=pnr,
         seeds=seeds,
         causes=causes,
+        technology=find_technology(technology),
         workers=workers,
         cluster=cluster,
     )

@@ -17,6 +17,7 @@ from codesign.exploration.measuring import Measurement
 from codesign.exploration.outcome import Limits, Objective, Outcome, best_outcomes
 from codesign.exploration.routing import route_cost
 from codesign.exploration.store import Store
+from codesign.exploration.technology import TECHNOLOGIES, Technology
 from codesign.files import read_bytes
 from sim.simulator import cache_folder
 from spec.errors import ConfigError
@@ -80,6 +81,8 @@ class Explorer:
         How many designs of the front are placed and routed, and how often each.
     causes : int
         Of how many designs of the front it is found out what all their cycles go to; a second or more each.
+    technology : Technology
+        Whose energy is estimated.
     workers : int, optional
         Processes; as many as there are cores.
     cluster : str, optional
@@ -92,12 +95,13 @@ class Explorer:
     """
 
     board: str = "ulx3s"
-    objectives: Sequence[Objective] = tuple(Objective)
+    objectives: Sequence[Objective] = (Objective.LATENCY, Objective.AREA, Objective.QUALITY)
     columns: int = 64
     most_ms: float | None = None
     routed: int = 0
     seeds: int = 3
     causes: int = 5
+    technology: Technology = TECHNOLOGIES["45nm"]
     workers: int | None = None
     cluster: str | None = None
 
@@ -128,7 +132,9 @@ class Explorer:
         jobs = [_measurement(model, design, masks, self.columns) for design, masks in pruned]
         measured = self._measure("measuring", jobs, show)
         outcomes = [
-            Outcome(design, masks, result["error"], result["layers"], self.columns, cost, limits)
+            Outcome(
+                design, masks, result["error"], result["layers"], self.columns, cost, limits, self.technology
+            )
             for (design, masks), (result, _) in zip(pruned, measured, strict=True)
             for cost in (costs.cost(design.arch),)
         ]

@@ -24,6 +24,7 @@ def draw_exploration(exploration: Exploration) -> dict[str, go.Figure]:
     figures = {"Time against area": _trade(shown, best, board)}
     if len({outcome.masks.lost for outcome in shown if outcome.masks is not None}) > 1:
         figures["Time against what pruning costs"] = _quality(shown, best)
+    figures["Time against energy"] = _energy(shown, best)
     figures |= {
         "Use of the multipliers against their number": _utilization(shown),
         "Where the cycles of the first designs go": _causes(best),
@@ -55,6 +56,16 @@ def _quality(shown: Sequence[Outcome], best: Sequence[Outcome]) -> go.Figure:
     figure = _by_group(shown, best, _lost)
     figure.update_yaxes(title="% of the weights' magnitude that is pruned")
     return figure
+
+
+def _energy(shown: Sequence[Outcome], best: Sequence[Outcome]) -> go.Figure:
+    figure = _by_group(shown, best, _microjoules)
+    figure.update_yaxes(title=f"µJ for the whole model, estimated for {best[0].technology.name}")
+    return figure
+
+
+def _microjoules(outcome: Outcome) -> float:
+    return outcome.energy.total
 
 
 def _by_group(
@@ -163,6 +174,8 @@ def _hover(outcome: Outcome) -> str:
             f"<b>{design_name(outcome)}</b>, {outcome.arch.pes} PEs",
             f"{outcome.latency_ms:.2f} ms, {outcome.total('cycles'):,} cycles at {cost.fmax_mhz:.0f} MHz",
             f"{cost.luts:,.0f} LUT4, {cost.dsps} DSPs, {cost.brams} block RAMs",
+            f"{outcome.energy.total:,.0f} µJ, of which {outcome.energy.on_chip:,.0f} on chip (estimated); "
+            f"every weight kept {outcome.dense_energy.total:,.0f} and {outcome.dense_energy.on_chip:,.0f}",
             f"limited by {limit_name(outcome)}",
         ]
     )

@@ -21,12 +21,23 @@ def front_table(best: Sequence[Outcome], errors: CostErrors) -> Table:
     device = best[0].limits.device
     table = Table(
         title=f"best designs for {best[0].tokens} tokens on {device.name}",
-        caption=f"cycles, DSPs and block RAMs are exact; ~ estimated, median error of held-out designs "
+        caption=f"cycles, DSPs and block RAMs are exact; ~ estimated, uJ for a chip in "
+        f"{best[0].technology.name} and its DRAM; median error of held-out designs "
         f"{100 * errors.luts:.0f} % (LUT4), {100 * errors.fmax:.0f} % (MHz){more}",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("design")
-    for title in ("PEs", "ms", "cycles", "multipliers\nat work", "magnitude\nlost", "MHz", "LUT4", "DSPs"):
+    for title in (
+        "PEs",
+        "ms",
+        "cycles",
+        "multipliers\nat work",
+        "magnitude\nlost",
+        "uJ",
+        "MHz",
+        "LUT4",
+        "DSPs",
+    ):
         table.add_column(title, justify="right")
     for title in ("block\nRAMs", "scarcest"):
         table.add_column(title, justify="right")
@@ -42,6 +53,7 @@ def front_table(best: Sequence[Outcome], errors: CostErrors) -> Table:
             f"{outcome.total('cycles'):,}",
             f"{100 * used:.0f} %",
             "-" if outcome.masks is None else f"{100 * outcome.masks.lost:.1f} %",
+            f"~{outcome.energy.total:,.0f}",
             f"{about}{outcome.cost.fmax_mhz:.0f}",
             f"{about}{outcome.cost.luts:,.0f}",
             str(outcome.cost.dsps),

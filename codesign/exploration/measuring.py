@@ -71,7 +71,7 @@ def measure(job: Measurement) -> dict[str, Any]:
     -------
     dict
         ``error``: a sentence, or None. ``seconds``: of processor time. ``layers``: of every layer its name,
-        rows, cols, kept, vectors, bits, and compute_cycles, load_cycles, cycles as in
+        rows, cols, direction, kept, vectors, bits, and compute_cycles, load_cycles, cycles as in
         ``spec.counters.COUNTERS``; with ``causes`` all of these under ``counters``. No activation is taken
         to be 0.
     """
@@ -92,6 +92,7 @@ def _line(its: SegmentedLayer, job: Measurement) -> dict[str, Any]:
         "name": layer.name,
         "rows": layer.rows,
         "cols": layer.cols,
+        "direction": layer.direction.label,
         "kept": int(np.count_nonzero(layer.mask)),
         **asdict(count),
     }

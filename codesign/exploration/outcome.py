@@ -1,15 +1,18 @@
 """What is known of one design, and which designs no other beats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from boards.devices import Device
+from codesign.exploration.activity import Activity, dense_activity, layer_activity
 from codesign.exploration.cost import Cost
 from codesign.exploration.designs import Design
+from codesign.exploration.energy import Energy, estimate_energy
 from codesign.exploration.front import pareto_front
 from codesign.exploration.masks import Masks
+from codesign.exploration.technology import Technology
 from spec.arch import ArchConfig
 from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
 
@@ -19,11 +22,12 @@ RESOURCES: Final = ("luts", "ffs", "dsps", "brams")
 
 
 class Objective(StrEnum):
-    """What less of is better: time of the whole model, share of the board, magnitude lost by pruning."""
+    """What less of is better: time and energy of the whole model, share of the board, magnitude lost."""
 
     LATENCY = "latency"
     AREA = "area"
     QUALITY = "quality"
+    ENERGY = "energy"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Outcome:
     cost : Cost
         Estimated, or routed where ``routed`` is set.
     limits : Limits
+    technology : Technology
+        Whose energy is estimated.
     routed : bool
         Resources and clock rate are from place and route.
     """
@@ -71,6 +77,7 @@ class Outcome:
     tokens: int
     cost: Cost
     limits: Limits
+    technology: Technology
     routed: bool = False
 
     @property
@@ -100,6 +107,20 @@ class Outcome:
     def latency_ms(self) -> float:
         """Time for all layers, one after the other, at the clock rate."""
         return self.total("cycles") / (self.cost.fmax_mhz * 1e3)
+
+    @property
+    def energy(self) -> Energy:
+        """Estimate for the whole model."""
+        return self._energy(layer_activity)
+
+    @property
+    def dense_energy(self) -> Energy:
+        """Estimate for the same array if every weight were kept."""
+        return self._energy(dense_activity)
+
+    def _energy(self, activity: Callable[[Mapping[str, Any], ArchConfig, int], Activity]) -> Energy:
+        done = sum((activity(layer, self.arch, self.tokens) for layer in self.layers), Activity())
+        return estimate_energy(done, self.arch, self.technology)
 
     @property
     def fits(self) -> bool:
@@ -142,6 +163,8 @@ class Outcome:
                 return max(self.usage.values())
             case Objective.QUALITY:
                 return 0.0 if self.masks is None else self.masks.lost
+            case Objective.ENERGY:
+                return self.energy.total
 
     def row(self) -> dict[str, Any]:
         """Return the figures as one flat line of a table."""
@@ -173,6 +196,11 @@ class Outcome:
             "fmax_mhz": self.cost.fmax_mhz,
             "routed": self.routed,
             "latency_ms": self.latency_ms if cycles else None,
+            "technology": self.technology.name,
+            "energy_uj": self.energy.total if cycles else None,
+            "energy_chip_uj": self.energy.on_chip if cycles else None,
+            "dense_energy_uj": self.dense_energy.total if cycles else None,
+            "dense_energy_chip_uj": self.dense_energy.on_chip if cycles else None,
             **{f"share_{name}": share for name, share in self.shares.items()},
             "fits": self.fits,
             "error": self.error,

@@ -73,6 +73,7 @@ def _table(best: Sequence[Outcome]) -> str:
         "ms",
         "cycles",
         "used",
+        "µJ",
         "MHz",
         "LUT4",
         "DSPs",
@@ -93,6 +94,7 @@ def _table(best: Sequence[Outcome]) -> str:
                     f"{outcome.latency_ms:.2f}",
                     f"{outcome.total('cycles'):,}",
                     f"{100 * used:.0f} %",
+                    f"{outcome.energy.total:,.0f} *",
                     f"{cost.fmax_mhz:.0f}{'' if outcome.routed else ' *'}",
                     f"{cost.luts:,.0f}{'' if outcome.routed else ' *'}",
                     cost.dsps,
@@ -113,6 +115,7 @@ def _table(best: Sequence[Outcome]) -> str:
 def _origin(exploration: Exploration) -> str:
     """Where the figures come from."""
     errors, refusals = exploration.errors, exploration.refusals
+    technology = exploration.best[0].technology
     lines = [
         "Cycles are exact: the model that gives them equals the RTL's own counters to the cycle. "
         "DSPs and block RAMs are counted from the architecture.",
@@ -120,6 +123,11 @@ def _origin(exploration: Exploration) -> str:
         f"error is {100 * errors.luts:.1f} % for LUT4 and {100 * errors.fmax:.1f} % for the clock rate, the "
         f"largest {100 * errors.luts_most:.0f} % and {100 * errors.fmax_most:.0f} %. Without a star: routed.",
     ]
+    lines.append(
+        f"* energy: exact counts of multiplications, additions and bits at every memory and at the stream, "
+        f"times the costs of one each in {technology.name} ({technology.source}). For a chip, without clock "
+        f"tree, control and leakage; an FPGA takes several times as much."
+    )
     if exploration.points_per_second is not None:
         lines.append(f"{exploration.points_per_second:.2f} designs per second and core.")
     if refusals:
