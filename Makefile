@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: .venv demo test test-long lint docs bench clean
+.PHONY: .venv demo test test-long verify formal coverage gates mutants mutants-sw fuzz boards lint docs bench clean
 
 .venv: .venv/installed
 
@@ -22,6 +22,36 @@ test: .venv
 test-long: .venv
 	$(BIN)/pytest -m long
 
+# Random jobs at length, then everything else that docs/verification.md describes but for mutants.
+verify: .venv formal gates coverage fuzz
+	$(BIN)/mixvec regress --archs 50 --runs 2 --outputs 5500
+	$(BIN)/python -m codesign.resets tiny small --step 29
+	$(BIN)/python -m codesign.link_faults
+
+# Stream components, for every input instead of sampled ones.
+formal: .venv
+	$(BIN)/python -m sim.formal
+
+# Mutants of the generated Verilog, against the jobs and damaged streams of the regression.
+mutants: .venv
+	$(BIN)/python -m codesign.mutation rtl --mutants 600 -o build/mutants
+
+# Every tenth mutant of the packing software, against the tests of packing; `mutmut run` alone takes all.
+mutants-sw: .venv
+	$(BIN)/mutmut run --max-children 2 '*mutmut_*5'
+	$(BIN)/mutmut results
+
+fuzz: .venv
+	$(BIN)/python -m codesign.fuzz --streams 100000
+
+# What of the RTL the random jobs reach: minutes.
+coverage: .venv
+	$(BIN)/python -m codesign.coverage -o mixvec-coverage --workers 2
+
+# The accelerator after synthesis for ECP5 against its RTL: minutes.
+gates: .venv
+	$(BIN)/python -m codesign.gates tiny small
+
 lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,6 +64,11 @@ docs: .venv
 bench: .venv
 	$(BIN)/pytest benchmarks --benchmark-only
 
+# Bitstreams by tools from the package index alone; minutes each, and only what has changed.
+boards: .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[boards]'
+	for board in orangecrab ulx3s; do $(BIN)/mixvec build --board $$board -o boards-out/$$board || exit 1; done
+
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv build boards-out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,17 +7,23 @@ from typing import Final
 
 import typer
 
+from codesign.commands.build import build
 from codesign.commands.demo import demo
+from codesign.commands.embed import embed
 from codesign.commands.estimate import estimate
 from codesign.commands.evaluate import evaluate
 from codesign.commands.explore import explore
+from codesign.commands.generate import generate
 from codesign.commands.inspect import inspect
 from codesign.commands.pack import pack
 from codesign.commands.prune import prune
+from codesign.commands.regress import regress
 from codesign.commands.rtl import rtl
+from codesign.commands.run import run
 from codesign.commands.sim import sim
+from codesign.commands.twin import twin
 from codesign.commands.unpack import unpack
-from spec.errors import ConfigError, FormatError
+from spec.errors import ConfigError, FormatError, LinkError
 
 __all__ = ["app", "main"]
 
@@ -32,7 +38,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, prune, pack, inspect, unpack, rtl, sim, estimate, evaluate, explore):
+for command in (
+    demo,
+    prune,
+    pack,
+    inspect,
+    unpack,
+    rtl,
+    sim,
+    regress,
+    estimate,
+    evaluate,
+    explore,
+    embed,
+    generate,
+    build,
+    run,
+    twin,
+):
     app.command()(command)
 
 
@@ -60,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _SUCCESS
     except MemoryError:
         return _refuse("this needs more memory than there is; give a smaller layer or file")
-    except (ConfigError, FormatError) as error:
+    except (ConfigError, FormatError, LinkError) as error:
         return _refuse(str(error))
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""

@@ -1,6 +1,6 @@
 """Tables for people, from the same objects that `--json` prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rich import box
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from spec.counters import CYCLE_CAUSES
 
-__all__ = ["causes_table", "facts_table", "pruned_table", "report_table", "storage_table"]
+__all__ = ["causes_table", "facts_table", "pruned_table", "report_table", "storage_table", "whole_table"]
 
 
 _SHOWN_LAYERS: Final = 6
@@ -54,6 +54,30 @@ def report_table(report: Mapping[str, Any]) -> Table:
     table.columns[0].footer = "total"
     for title, footer, show in columns:
         table.add_column(title, show(total) if footer is None else footer, justify="right", overflow="fold")
+    for line in report["layers"]:
+        table.add_row(line["name"], *(show(line) for _, _, show in columns))
+    return table
+
+
+def whole_table(report: Mapping[str, Any]) -> Table:
+    """Return the layers of a whole model; cycles are missing where the backend counts none."""
+    total = report["total"]
+    table = _table(f"{report['pes']} PEs, {total['kept']:,} weights kept", "layer", show_footer=True)
+    table.columns[0].footer = "total"
+    columns: tuple[tuple[str, str | None, Callable[[Mapping[str, Any]], str]], ...] = (
+        ("M x K", "", lambda line: f"{line['rows']} x {line['cols']}"),
+        ("calls", None, lambda line: f"{line['calls']:,}"),
+        ("columns", "", lambda line: f"{line['tokens']:,}"),
+        ("compute\ncycles", None, lambda line: _count(line["compute_cycles"])),
+        ("words\nloaded", None, lambda line: _count(line["load_cycles"])),
+        ("all\ncycles", None, lambda line: _count(line["cycles"])),
+        ("utili-\nzation", None, lambda line: _number(line["utilization"], 3)),
+        ("end to\nend", None, lambda line: _number(line["end_to_end_utilization"], 3)),
+        ("bound", None, lambda line: line["bound"] or "-"),
+        ("ms", None, lambda line: _number(line["milliseconds"], 3)),
+    )
+    for title, footer, show in columns:
+        table.add_column(title, show(total) if footer is None else footer, justify="right")
     for line in report["layers"]:
         table.add_row(line["name"], *(show(line) for _, _, show in columns))
     return table
@@ -158,6 +182,10 @@ def _plain(value: Any) -> str:
 
 def _number(value: float | None, places: int) -> str:
     return "-" if value is None else f"{value:.{places}f}"
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _share(count: int, base: int) -> str:

@@ -17,7 +17,10 @@ COUNTERS = (
     "unknown_output",
     "cycles",
     "first_in",
+    "first_out",
     "last_out",
+    "times_in",
+    "times_out",
     "words_in",
     "words_out",
 )

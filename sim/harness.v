@@ -9,6 +9,7 @@
 //            +limit=N     cycles after which the run is given up (0: never)
 //            +stall_i=P +stall_o=P   chance in 1/256 that a side pauses in a cycle (0)
 //            +seed=N      of the stalls (0)
+//            +reset_at=N  cycle behind which a reset of one cycle comes (0: none)
 // Without stalls a word is offered in every cycle from the first to the last, and `o__ready` is always 1.
 
 `timescale 1ns / 1ns
@@ -23,7 +24,11 @@ module harness;
   reg unknown_output /*verilator public_flat_rd*/;
   reg [63:0] cycles /*verilator public_flat_rd*/;
   reg [63:0] first_in /*verilator public_flat_rd*/;
+  reg [63:0] first_out /*verilator public_flat_rd*/;
   reg [63:0] last_out /*verilator public_flat_rd*/;
+  // The cycles in which words moved, folded: the same for two runs whose words moved in the same cycles.
+  reg [63:0] times_in /*verilator public_flat_rd*/;
+  reg [63:0] times_out /*verilator public_flat_rd*/;
   reg [63:0] words_in /*verilator public_flat_rd*/;
   reg [63:0] words_out /*verilator public_flat_rd*/;
 
@@ -53,6 +58,7 @@ module harness;
   reg [63:0] expect_words;
   reg [63:0] quiet_limit;
   reg [63:0] limit;
+  reg [63:0] reset_at;
   reg [8:0] stall_i;
   reg [8:0] stall_o;
   reg [31:0] seed;
@@ -66,11 +72,10 @@ module harness;
     if (!$value$plusargs("expect=%d", expect_words)) expect_words = 0;
     if (!$value$plusargs("quiet=%d", quiet_limit)) quiet_limit = 2000;
     if (!$value$plusargs("limit=%d", limit)) limit = 0;
+    if (!$value$plusargs("reset_at=%d", reset_at)) reset_at = 0;
     if (!$value$plusargs("stall_i=%d", stall_i)) stall_i = 0;
     if (!$value$plusargs("stall_o=%d", stall_o)) stall_o = 0;
     if (!$value$plusargs("seed=%d", seed)) seed = 0;
-    input_file = $fopen(input_name, "rb");
-    output_file = $fopen(output_name, "wb");
   end
 
   initial clk = 1'b0;
@@ -94,7 +99,10 @@ module harness;
     unknown_output = 1'b0;
     cycles = 0;
     first_in = 0;
+    first_out = 0;
     last_out = 0;
+    times_in = 0;
+    times_out = 0;
     words_in = 0;
     words_out = 0;
     i__payload = {W{1'b0}};
@@ -130,6 +138,13 @@ module harness;
     if (rst) begin
       reset_cycles <= reset_cycles + 2'd1;
       rst <= reset_cycles != 2'd3;
+      // Not at time 0: a process forked there has files of its own. Nor again at a reset in mid-run.
+      if (reset_cycles == 2'd3 && cycles == 0) begin
+        /* verilator lint_off BLKSEQ */
+        input_file = $fopen(input_name, "rb");
+        output_file = $fopen(output_name, "wb");
+        /* verilator lint_on BLKSEQ */
+      end
       // Zero is xorshift's fixed point.
       random_i <= (seed ^ 32'h9e3779b9) | 32'd1;
       random_o <= {seed[15:0], seed[31:16]} ^ 32'h7f4a7c16 | 32'd1;
@@ -155,6 +170,7 @@ module harness;
       if (accepted) begin
         if (words_in == 0) first_in <= cycles;
         words_in <= words_in + 1;
+        times_in <= {times_in[62:0], times_in[63]} ^ cycles;
       end
 
       o__ready <= {1'b0, random_o[15:8]} >= stall_o;
@@ -162,10 +178,18 @@ module harness;
         $fwrite(output_file, "%u", o__payload);
         if (^o__payload === 1'bx) unknown_output <= 1'b1;
         words_out <= words_out + 1;
+        if (words_out == 0) first_out <= cycles;
         last_out <= cycles;
+        times_out <= {times_out[62:0], times_out[63]} ^ cycles;
       end
       if (received || !exhausted || words_out < expect_words) quiet <= 0;
       else quiet <= quiet + 1;
+
+      // `reset_cycles` is at its end since the first reset, so this one takes a cycle.
+      if (reset_at != 0 && cycles == reset_at) begin
+        reset_cycles <= 2'd3;
+        rst <= 1'b1;
+      end
 
       if (finished || exceeded || short_input) begin
         // An answer in the very cycle of the limit still counts: `finished` wins.

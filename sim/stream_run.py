@@ -1,6 +1,7 @@
 """One run of an accelerator: words in, words out, cycles counted."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +12,27 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.cocotb_stream import RESULT_VARIABLE
-from sim.simulator import Build, Simulator, SimulatorError, build, run
+from sim.counted import counted
+from sim.simulator import COVERAGE_FILE, Build, Simulator, SimulatorError, build, run
 
-__all__ = ["DUT", "StreamResult", "Words", "build_stream", "run_stream"]
+__all__ = [
+    "DUT",
+    "INPUT_NAME",
+    "Pace",
+    "StreamResult",
+    "Words",
+    "build_stream",
+    "read_result",
+    "run_stream",
+    "write_input",
+]
 
 DUT: Final = "mixvec"
+INPUT_NAME: Final = "input.bin"
 
 Words = npt.NDArray[np.uint64]
 
+_OUTPUT_NAME: Final = "output.bin"
 _HARNESS: Final = Path(__file__).with_name("harness.v")
 
 
@@ -39,6 +53,11 @@ class StreamResult:
         Clock cycles from the end of reset to the end of the run.
     timed_out : bool
         True if the limit came before the end: input left over, or output words missing.
+    first_in, first_out, last_out : int
+        Cycles, counted from the end of reset, of the first accepted word and of the first and last output.
+    times_in, times_out : int
+        The cycles of all words in and of all words out, folded into a number each: runs in which every
+        word moves in the same cycle have the same ones. The harness for cocotb says them; 0 elsewhere.
     """
 
     words: Words
@@ -46,6 +65,56 @@ class StreamResult:
     accepted: int
     simulated_cycles: int
     timed_out: bool
+    first_in: int = 0
+    first_out: int = 0
+    last_out: int = 0
+    times_in: int = 0
+    times_out: int = 0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast words go in and out, and when a run ends; see :func:`run_stream`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+    """
+
+    stall_i: float = 0.0
+    stall_o: float = 0.0
+    seed: int = 0
+    limit: int = 100_000_000
+    expected: int = 0
+    quiet: int = 2000
+    reset_at: int = 0
+
+    def __post_init__(self) -> None:
+        for name, stall in (("stall_i", self.stall_i), ("stall_o", self.stall_o)):
+            if not 0 <= stall <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, not {stall}")
+        for name, count in (("limit", self.limit), ("quiet", self.quiet)):
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, not {count}")
+        for name, count in (("expected", self.expected), ("reset_at", self.reset_at)):
+            if count < 0:
+                raise ValueError(f"{name} must be at least 0, not {count}")
+
+    def plusargs(self, input_name: str, words: int) -> list[str]:
+        """Return the harness's arguments for a file of ``words`` input words."""
+        return [
+            f"+input={input_name}",
+            f"+output={_OUTPUT_NAME}",
+            f"+words={words}",
+            f"+expect={self.expected}",
+            f"+quiet={self.quiet}",
+            f"+limit={self.limit}",
+            f"+stall_i={round(self.stall_i * 256)}",
+            f"+stall_o={round(self.stall_o * 256)}",
+            f"+seed={self.seed & 0xFFFFFFFF}",
+            f"+reset_at={self.reset_at}",
+        ]
 
 
 def build_stream(
@@ -54,6 +123,7 @@ def build_stream(
     *,
     simulator: Simulator = Simulator.VERILATOR,
     waves: bool = False,
+    coverage: bool = False,
 ) -> Build:
     """Compile the accelerator inside the stream harness, or find it compiled.
 
@@ -67,12 +137,13 @@ def build_stream(
     if stream_width < 64 or stream_width % 64:
         raise ValueError(f"stream_width must be a multiple of 64, not {stream_width}")
     return build(
-        [_HARNESS, verilog_source],
+        [_HARNESS, counted(verilog_source) if coverage else verilog_source],
         top="harness",
         simulator=simulator,
         parameters={"W": stream_width},
         waves=waves,
         public=False,
+        coverage=coverage,
     )
 
 
@@ -89,6 +160,8 @@ def run_stream(
     limit: int = 100_000_000,
     expected: int = 0,
     quiet: int = 2000,
+    reset_at: int = 0,
+    coverage: Path | None = None,
 ) -> StreamResult:
     """Feed words to module ``mixvec`` and collect its answers.
 
@@ -116,6 +189,10 @@ def run_stream(
         Output words to wait for before quiet cycles count; 0 counts them from the last input word on.
     quiet : int
         Cycles without an output word that end the run.
+    reset_at : int
+        Cycle behind which the device is reset for one cycle; 0 for none. The input goes on regardless.
+    coverage : Path, optional
+        File for what Verilator counted; the model is then one that counts.
 
     Raises
     ------
@@ -126,44 +203,53 @@ def run_stream(
         has unknown bits (Icarus).
     """
     inputs = _as_array(words, stream_width)
-    for name, stall in (("stall_i", stall_i), ("stall_o", stall_o)):
-        if not 0 <= stall <= 1:
-            raise ValueError(f"{name} must be from 0 to 1, not {stall}")
-    for name, count in (("limit", limit), ("quiet", quiet)):
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, not {count}")
-    if expected < 0:
-        raise ValueError(f"expected must be at least 0, not {expected}")
-    model = build_stream(verilog_source, stream_width, simulator=simulator, waves=waves is not None)
+    pace = Pace(stall_i, stall_o, seed, limit, expected, quiet, reset_at)
+    if coverage is not None and simulator is not Simulator.VERILATOR:
+        raise ValueError(f"only verilator counts coverage, not {simulator}")
+    model = build_stream(
+        verilog_source,
+        stream_width,
+        simulator=simulator,
+        waves=waves is not None,
+        coverage=coverage is not None,
+    )
     with tempfile.TemporaryDirectory(prefix="mixvec-") as name:
         folder = Path(name)
-        # $fread puts the first byte of a word highest.
-        (folder / "input.bin").write_bytes(inputs[:, ::-1].astype(">u8").tobytes())
+        write_input(folder / INPUT_NAME, inputs)
         result = folder / "result.json"
         run(
             model,
             module="sim.cocotb_stream",
             run_dir=folder,
-            plusargs=[
-                "+input=input.bin",
-                "+output=output.bin",
-                f"+words={len(inputs)}",
-                f"+expect={expected}",
-                f"+quiet={quiet}",
-                f"+limit={limit}",
-                f"+stall_i={round(stall_i * 256)}",
-                f"+stall_o={round(stall_o * 256)}",
-                f"+seed={seed & 0xFFFFFFFF}",
-            ],
+            plusargs=pace.plusargs(INPUT_NAME, len(inputs)),
             environment={RESULT_VARIABLE: str(result)},
             waves=waves,
         )
-        counters: dict[str, int] = json.loads(result.read_text())
-        outputs = np.fromfile(folder / "output.bin", dtype="<u8").astype(np.uint64, copy=False)
+        if coverage is not None:
+            shutil.copyfile(folder / COVERAGE_FILE, coverage)
+        return read_result(folder, result, stream_width)
+
+
+def write_input(file: Path, words: Words) -> None:
+    """Write input words as the harness reads them."""
+    # $fread puts the first byte of a word highest.
+    file.write_bytes(words[:, ::-1].astype(">u8").tobytes())
+
+
+def read_result(folder: Path, counters_file: Path, stream_width: int) -> StreamResult:
+    """Return what the harness left in ``folder``, and its counters in ``counters_file``.
+
+    Raises
+    ------
+    SimulatorError
+        If it could not read its input, or an output word has unknown bits.
+    """
+    counters: dict[str, int] = json.loads(counters_file.read_text())
     if counters["short_input"]:
         raise SimulatorError("the harness could not read all of its input words")
     if counters["unknown_output"]:
         raise SimulatorError(f"an output word of `{DUT}` has unknown bits")
+    outputs = np.fromfile(folder / _OUTPUT_NAME, dtype="<u8").astype(np.uint64, copy=False)
     return _result(outputs.reshape(-1, stream_width // 64), counters)
 
 
@@ -178,6 +264,7 @@ def _result(words: Words, counters: dict[str, int]) -> StreamResult:
         cycles=end - counters["first_in"] if moved else 0,
         accepted=counters["words_in"],
         simulated_cycles=counters["cycles"],
+        **{name: counters[name] for name in ("first_in", "first_out", "last_out", "times_in", "times_out")},
         timed_out=timed_out,
     )
 

@@ -14,6 +14,7 @@ import codesign.cli as cli
 from codesign.cycles import CycleCount, layer_cycles
 from codesign.files import output_file, output_folder, read_arrays, write_arrays
 from codesign.pruned import kept_count
+from codesign.regression.layers import limit_layer
 from codesign.verification import integer_product
 from spec.arch import ArchConfig
 from spec.counters import COUNTERS
@@ -22,7 +23,6 @@ from spec.errors import ConfigError
 from sw.pack import pack
 from sw.quantize import quantize_rows
 from tests.command_runs import Run, is_one_sentence
-from tests.small_layers import limit_layer
 from tests.test_report import LAYER_KEYS
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from codesign.regression.output_cases import OUTPUT_ARCHS
 from hw.output_stage import OutputStage
 from sim.subject import simulate_subject
-from tests.output_jobs import OUTPUT_ARCHS
 
 
 @pytest.mark.parametrize("name", OUTPUT_ARCHS)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from codesign.regression.layers import random_activations, random_layer
 from spec.arch import ArchConfig
 from spec.counters import COUNTERS
 from spec.direction import Direction
@@ -28,7 +29,7 @@ from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.reference import execute
 from sw.unpack import PackedLayer, unpack
-from tests.small_layers import random_activations, random_layer, small_archs, small_layers
+from tests.small_layers import small_archs, small_layers
 
 ARCH = ArchConfig(clusters=2, lanes=2, tokens=3, segment=8, activation_depth=8, value_depth=64, block_depth=4)
 

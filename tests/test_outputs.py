@@ -10,6 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from codesign.regression.jobs import frames, make_jobs, reframe, stream_of
+from codesign.regression.layers import random_layer
+from codesign.regression.output_cases import OUTPUT_ARCHS, output_cases, random_outputs, with_outputs
 from codesign.verification import integer_outputs
 from spec.arch import ArchConfig
 from spec.direction import Direction
@@ -21,9 +24,6 @@ from sw.outputs import OutputParameters, fixed_point, output_parameters, requant
 from sw.pack import pack
 from sw.reference import execute
 from sw.unpack import unpack
-from tests.accelerator_runs import frames, make_jobs, reframe, stream_of
-from tests.output_jobs import OUTPUT_ARCHS, output_cases, random_outputs, with_outputs
-from tests.small_layers import random_layer
 
 # PyTorch's kernels round four times to float32 (psum, its scale, scale of an output, their product), by at
 # most 2^-24 each; our multiplier is rounded by at most 2^-31.
@@ -342,3 +342,26 @@ def test_the_reference_refuses_a_pass_without_parameters(missing: Opcode) -> Non
     shorter = b"".join(reframe(one, arch) for one in frames(stream, arch) if one.header.opcode != missing)
     with pytest.raises(FormatError, match="PASS comes before the output parameters"):
         execute(shorter, arch)
+
+
+@pytest.mark.parametrize(
+    ("opcode", "words", "message"),
+    [
+        (Opcode.REQUANTIZE, 3, "an entry of output parameters takes 2 words, so 3 words end within one"),
+        (Opcode.TABLE, 5, "a table takes 64 words, not 5"),
+    ],
+)
+def test_the_reference_refuses_parameters_that_end_too_early(
+    opcode: Opcode, words: int, message: str
+) -> None:
+    arch = OUTPUT_ARCHS["tiny"]
+    packed = unpack(pack([stage_layer(arch, (8, 30))], arch)).layers[0]
+    stream = b"".join(
+        reframe(replace(one, payload=one.payload[: 8 * words]), arch, length=words)
+        if one.header.opcode == opcode
+        else reframe(one, arch)
+        for one in frames(job_stream(packed, np.ones((30, 2), np.int64), arch), arch)
+    )
+
+    with pytest.raises(FormatError, match=message):
+        execute(stream, arch)

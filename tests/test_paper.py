@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from codesign.regression.defects import all_defects
+from codesign.regression.jobs import make_jobs
+from codesign.regression.runs import run_jobs
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer
-from tests.accelerator_runs import all_defects, make_jobs, run_jobs
 
 SIZE, TOKENS, DENSITY = 768, 32, 0.2
 

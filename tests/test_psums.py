@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codesign.regression.layers import limit_layer
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
@@ -14,7 +15,6 @@ from spec.numbers import signed_range
 from sw.pack import pack
 from sw.psums import psum_range
 from sw.unpack import unpack
-from tests.small_layers import limit_layer
 
 ARCH = ArchConfig(clusters=2, lanes=4, tokens=1, weight_width=3, psum_width=17)
 

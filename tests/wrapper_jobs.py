@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from codesign.regression.jobs import Job, product
+from codesign.regression.layers import random_activations, random_layer
 from hw.emit import emit_verilog, top_module
 from sim.bench_jobs import write_jobs
 from sim.component import run_component_test
@@ -13,8 +15,6 @@ from spec.bus import Bus
 from spec.direction import Direction
 from sw.pack import pack
 from sw.unpack import unpack
-from tests.accelerator_runs import Job, product
-from tests.small_layers import random_activations, random_layer
 
 __all__ = ["ARCHS", "simulate_jobs", "simulate_wrapper"]
 

@@ -1,0 +1,146 @@
+"""What the commands that run a whole model share: options, the packed model, progress, the report."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from codesign.console import note, progress, waiting
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from codesign.whole import Attachment, PackedModel
+    from codesign.whole.compilation import Calibration
+
+__all__ = [
+    "BackendName",
+    "Clock",
+    "PackedFile",
+    "SaveFile",
+    "Sparsity",
+    "attached",
+    "check_options",
+    "chosen_model",
+    "clock_hz",
+    "summary",
+]
+
+BackendName: TypeAlias = Annotated[
+    str, typer.Option("--backend", help="rtl (simulated Verilog), estimate or reference.")
+]
+Sparsity: TypeAlias = Annotated[float, typer.Option("--sparsity", help="Fraction pruned, 0 to 1.")]
+PackedFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--packed", metavar="FILE.mxv", help="A packed model, instead of pruning one.")
+]
+SaveFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--save", metavar="FILE.mxv", help="Keep the packed model for `--packed`.")
+]
+Clock: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--clock", metavar="MHZ", help="For the time; what the cost model estimates without it."),
+]
+
+
+def chosen_model(
+    model: "nn.Module",
+    arch: str | None,
+    default_arch: str,
+    sparsity: float,
+    packed: Path | None,
+    save: Path | None,
+    calibration: "Callable[[], Calibration]",
+    provenance: Mapping[str, Any],
+) -> "PackedModel":
+    """Return the model of ``--packed``, or ``model`` compiled, and written to ``--save``.
+
+    Raises
+    ------
+    ConfigError, FormatError
+        If options exclude each other, a file cannot be read or written, or the model cannot be compiled.
+    """
+    from codesign.whole import compile_model, load_model, save_model
+
+    if packed is not None:
+        for option, given in (("--arch", arch), ("--save", save)):
+            if given is not None:
+                raise ConfigError(
+                    f"`{option}` belongs to a model that is packed now, not to `--packed`; drop one"
+                )
+        return load_model(packed)
+    config = ArchConfig.load(arch or default_arch)
+    with waiting(f"pruning to {sparsity:.0%}, refitting and packing; `--save` keeps it"):
+        compiled = compile_model(model, config, sparsity, calibration(), provenance=provenance)
+    if save is not None:
+        save_model(compiled, save)
+    return compiled
+
+
+@contextmanager
+def attached(
+    model: "nn.Module", packed: "PackedModel", backend: str, columns: int, calls: int = 1
+) -> "Iterator[Attachment]":
+    """Attach ``model``, show progress in cycles over ``calls`` calls of every layer with ``columns`` columns.
+
+    Raises
+    ------
+    ConfigError
+        If the model is another, or a simulator fails.
+    """
+    from codesign.cycles import layer_cycles
+    from codesign.whole import attach
+    from sim.errors import SimulatorError
+
+    with waiting("counting cycles"):
+        cycles = {
+            name: layer_cycles(layer, packed.arch, columns).cycles for name, layer in packed.layers.items()
+        }
+    try:
+        with waiting("building the simulator, once per architecture"):
+            attachment = attach(model, packed, backend, tell=note)
+        with attachment, progress("running", calls * sum(cycles.values()), "cycles") as advance:
+            attachment.listener = lambda layer, tokens: advance(cycles[layer.name])
+            yield attachment
+    except SimulatorError as error:
+        raise ConfigError(str(error)) from None
+
+
+def check_options(backend: str, clock: float | None) -> None:
+    """Refuse what would be refused after a long time otherwise.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such backend, or the clock rate is not positive.
+    """
+    from codesign.whole import BackendKind
+
+    if backend not in list(BackendKind):
+        raise ConfigError(f"`--backend` must be one of {', '.join(BackendKind)}, not {backend}")
+    if clock is not None and not 0 < clock < float("inf"):
+        raise ConfigError(f"`--clock` must be a positive number of MHz, not {clock:g}")
+
+
+def clock_hz(clock: float | None, arch: ArchConfig) -> tuple[float, str]:
+    """Return the clock rate and where it comes from."""
+    if clock is not None:
+        return clock * 1e6, "given"
+    from codesign.exploration.cost_model import shipped_cost_model
+
+    return shipped_cost_model()[0].cost(arch).fmax_mhz * 1e6, "estimated, ECP5"
+
+
+def summary(report: Mapping[str, Any], origin: str) -> str:
+    """Return one line about the cycles of a report; nothing was counted by the reference."""
+    total = report["total"]
+    if total["cycles"] is None:
+        return "the reference counts no cycles"
+    megahertz = report["clock_hz"] / 1e6
+    return (
+        f"{total['cycles']:,} cycles, {total['end_to_end_utilization']:.1%} of the multipliers at work, "
+        f"{total['milliseconds']:,.2f} ms at {megahertz:.0f} MHz ({origin})"
+    )
