@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from boards.catalog import BOARDS
 from spec.errors import ConfigError
 
 __all__ = ["DEVICES", "Device", "find_device"]
@@ -31,10 +32,13 @@ class Device:
 
 
 DEVICES: Final = {
-    "ulx3s": Device("ECP5-85F", luts=83640, ffs=83640, dsps=156, brams=208),
-    "orangecrab": Device("ECP5-25F", luts=24288, ffs=24288, dsps=28, brams=56),
+    device.name: device
+    for device in (
+        Device("ECP5-85F", luts=83640, ffs=83640, dsps=156, brams=208),
+        Device("ECP5-25F", luts=24288, ffs=24288, dsps=28, brams=56),
+    )
 }
-"""By name of the board."""
+"""By name of the FPGA."""
 
 
 def find_device(board: str) -> Device:
@@ -43,8 +47,11 @@ def find_device(board: str) -> Device:
     Raises
     ------
     ConfigError
-        If the board is unknown; lists the known ones.
+        If the board is unknown, or what its FPGA holds; lists the boards of which it is known.
     """
-    if board not in DEVICES:
-        raise ConfigError(f"board {board} is unknown; known are {', '.join(DEVICES)}")
-    return DEVICES[board]
+    name = BOARDS[board].device if board in BOARDS else None
+    if name not in DEVICES:
+        known = ", ".join(one.name for one in BOARDS.values() if one.device in DEVICES)
+        what = "unknown" if name is None else f"a {name}, of which no cost is known"
+        raise ConfigError(f"board {board} is {what}; known are {known}")
+    return DEVICES[name]

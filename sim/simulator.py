@@ -28,7 +28,16 @@ from sim.verilator import (
     verilator_program,
 )
 
-__all__ = ["COVERAGE_FILE", "Build", "Simulator", "SimulatorError", "build", "cache_folder", "run"]
+__all__ = [
+    "COVERAGE_FILE",
+    "Build",
+    "Simulator",
+    "SimulatorError",
+    "build",
+    "cache_folder",
+    "check_simulator",
+    "run",
+]
 
 COVERAGE_FILE: Final = "coverage.dat"
 """What a run of a model built for coverage leaves in its folder."""
@@ -65,6 +74,20 @@ class Build:
     folder: Path
     waves: bool
     randomized: bool = False
+
+
+def check_simulator(simulator: Simulator) -> None:
+    """Name what ``simulator`` lacks before anything is written.
+
+    Raises
+    ------
+    SimulatorError
+        If it, or a tool that it needs, is not installed.
+    """
+    if simulator is Simulator.VERILATOR:
+        check_tools()
+    elif shutil.which("iverilog") is None:
+        raise SimulatorError("Icarus Verilog is not installed, `iverilog` is not on PATH: use verilator")
 
 
 def build(
@@ -117,8 +140,7 @@ def build(
         check_folder(folder)
 
     def make(place: Path) -> None:
-        if simulator is Simulator.VERILATOR:
-            check_tools()
+        check_simulator(simulator)
         runner = _runner(simulator, public=public)
         files = []
         for index, text in enumerate(texts):
@@ -257,8 +279,6 @@ class _Verilator(cocotb_runner.Verilator):
 def _runner(simulator: Simulator, *, public: bool) -> cocotb_runner.Runner:
     if simulator is Simulator.VERILATOR:
         return _Verilator(public=public)
-    if shutil.which("iverilog") is None:
-        raise SimulatorError("Icarus Verilog is not installed, `iverilog` is not on PATH: use verilator")
     return cocotb_runner.Icarus()
 
 

@@ -2,13 +2,15 @@
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from codesign.regression.layers import random_layer
 from spec.arch import ArchConfig
 from spec.direction import Direction
-from sw.layer import QuantizedLayer
+from sw.blocks import Blocking
+from sw.layer import QuantizedLayer, grouped_index
 
-__all__ = ["small_archs", "small_layers"]
+__all__ = ["small_archs", "small_layers", "stored_mask"]
 
 
 @st.composite
@@ -48,3 +50,13 @@ def small_layers(draw: st.DrawFn, arch: ArchConfig, name: str = "layer") -> Quan
         name=name,
         extreme=draw(st.booleans()),
     )
+
+
+def stored_mask(layer: QuantizedLayer, arch: ArchConfig) -> NDArray[np.bool_]:
+    """The layer's mask widened to whole groups, which is what a file can say."""
+    blocking = Blocking(layer.rows, layer.cols, layer.direction, arch)
+    index = grouped_index(layer.direction, layer.order)
+    split = blocking.split(np.asarray(layer.mask[index]))
+    stored = np.empty_like(layer.mask)
+    stored[index] = blocking.join(np.broadcast_to(split.any(axis=-1, keepdims=True), split.shape))
+    return stored

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.regression.layers import random_layer, stored_mask
+from codesign.regression.layers import random_layer
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
@@ -18,7 +18,7 @@ from sw.bits import pad_to_word
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.unpack import PackedFile, PackedLayer, unpack
-from tests.small_layers import small_archs, small_layers
+from tests.small_layers import small_archs, small_layers, stored_mask
 
 ARCH = ArchConfig(clusters=2, lanes=2, tokens=2, segment=8, activation_depth=8, value_depth=64, block_depth=4)
 

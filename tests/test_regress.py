@@ -1,12 +1,14 @@
 """The random regression: what it draws, that it sees what is wrong, and its command."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from codesign import agreement
 from codesign.regression import campaign
 from codesign.regression.campaign import load_arch
 from codesign.regression.defects import all_defects
@@ -117,3 +119,19 @@ def test_bad_input_is_one_sentence(
 
     assert (status, out) == (2, "")
     assert sentence in err
+
+
+@pytest.mark.parametrize("command", ["regress", "agreement"])
+def test_a_missing_simulator_is_bad_input_and_no_defect(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, **_: None)
+
+    if command == "regress":
+        status, out, err = run("regress", "tiny", "--simulator", "icarus")
+    else:
+        status = agreement.main(["tiny"])
+        out, err = capsys.readouterr()
+
+    assert (status, out) == (2, "")
+    assert "Icarus Verilog is not installed" in err

@@ -89,6 +89,28 @@ def test_no_file_exceeds_400_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
 
 
+def long_elaborations(source: str) -> list[str]:
+    """Classes of the source whose ``elaborate`` has 40 lines or more."""
+    return [
+        one.name
+        for one in ast.walk(ast.parse(source))
+        if isinstance(one, ast.ClassDef)
+        for method in one.body
+        if isinstance(method, ast.FunctionDef) and method.name == "elaborate"
+        if (method.end_lineno or 0) - method.lineno >= 39
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_elaborate_stays_short(path: Path) -> None:
+    assert long_elaborations(path.read_text()) == []
+
+
+def test_a_long_elaborate_is_seen() -> None:
+    body = "\n".join(["        m.d.comb += a.eq(b)"] * 39)
+    assert long_elaborations(f"class Long:\n    def elaborate(self):\n{body}\n") == ["Long"]
+
+
 @pytest.mark.parametrize("path", PYTHON, ids=relative)
 def test_file_names_say_what_is_inside(path: Path) -> None:
     assert path.stem not in NO_NOUN

