@@ -34,25 +34,12 @@ class FrameSender(wiring.Component):
         m = Module()
         m.submodules.checksum = checksum = FrameChecksum()
         # Either a FLAG is offered, or a byte, which takes two bytes of the line if it is a special one.
-        flag, offer, byte, special, escaped, taken = (
-            Signal(),
-            Signal(),
-            Signal(8),
-            Signal(),
-            Signal(),
-            Signal(),
-        )
-        escape = Mux(special, ESCAPE, byte)
+        flag, offer, byte = Signal(), Signal(), Signal(8)
+        taken = self._send(m, flag, offer, byte)
         m.d.comb += [
-            special.eq((byte == FLAG) | (byte == ESCAPE)),
-            self.o.valid.eq(flag | offer),
-            self.o.payload.eq(Mux(flag, FLAG, Mux(escaped, byte ^ ESCAPE_XOR, escape))),
-            taken.eq(offer & self.o.ready & (escaped | ~special)),
             checksum.payload.eq(self.i.payload.byte),
             checksum.valid.eq(self.i.valid & self.i.ready),
         ]
-        with m.If(offer & self.o.ready):
-            m.d.sync += escaped.eq(special & ~escaped)
         with m.FSM():
             with m.State("open"):
                 m.d.comb += [flag.eq(self.i.valid), checksum.clear.eq(1)]
@@ -75,3 +62,17 @@ class FrameSender(wiring.Component):
                 with m.If(self.o.ready):
                     m.next = "open"
         return m
+
+    def _send(self, m: Module, flag: Signal, offer: Signal, byte: Signal) -> Signal:
+        """Put what is offered on the line; return whether all of ``byte`` is taken."""
+        special, escaped, taken = Signal(), Signal(), Signal()
+        unescaped = Mux(special, ESCAPE, byte)
+        m.d.comb += [
+            special.eq((byte == FLAG) | (byte == ESCAPE)),
+            self.o.valid.eq(flag | offer),
+            self.o.payload.eq(Mux(flag, FLAG, Mux(escaped, byte ^ ESCAPE_XOR, unescaped))),
+            taken.eq(offer & self.o.ready & (escaped | ~special)),
+        ]
+        with m.If(offer & self.o.ready):
+            m.d.sync += escaped.eq(special & ~escaped)
+        return taken

@@ -9,7 +9,6 @@
 //            +limit=N     cycles after which the run is given up (0: never)
 //            +stall_i=P +stall_o=P   chance in 1/256 that a side pauses in a cycle (0)
 //            +seed=N      of the stalls (0)
-//            +reset_at=N  cycle behind which a reset of one cycle comes (0: none)
 // Without stalls a word is offered in every cycle from the first to the last, and `o__ready` is always 1.
 
 `timescale 1ns / 1ns
@@ -58,7 +57,6 @@ module harness;
   reg [63:0] expect_words;
   reg [63:0] quiet_limit;
   reg [63:0] limit;
-  reg [63:0] reset_at;
   reg [8:0] stall_i;
   reg [8:0] stall_o;
   reg [31:0] seed;
@@ -72,7 +70,6 @@ module harness;
     if (!$value$plusargs("expect=%d", expect_words)) expect_words = 0;
     if (!$value$plusargs("quiet=%d", quiet_limit)) quiet_limit = 2000;
     if (!$value$plusargs("limit=%d", limit)) limit = 0;
-    if (!$value$plusargs("reset_at=%d", reset_at)) reset_at = 0;
     if (!$value$plusargs("stall_i=%d", stall_i)) stall_i = 0;
     if (!$value$plusargs("stall_o=%d", stall_o)) stall_o = 0;
     if (!$value$plusargs("seed=%d", seed)) seed = 0;
@@ -138,8 +135,8 @@ module harness;
     if (rst) begin
       reset_cycles <= reset_cycles + 2'd1;
       rst <= reset_cycles != 2'd3;
-      // Not at time 0: a process forked there has files of its own. Nor again at a reset in mid-run.
-      if (reset_cycles == 2'd3 && cycles == 0) begin
+      // Not at time 0: a process forked there has files of its own.
+      if (reset_cycles == 2'd3) begin
         /* verilator lint_off BLKSEQ */
         input_file = $fopen(input_name, "rb");
         output_file = $fopen(output_name, "wb");
@@ -184,12 +181,6 @@ module harness;
       end
       if (received || !exhausted || words_out < expect_words) quiet <= 0;
       else quiet <= quiet + 1;
-
-      // `reset_cycles` is at its end since the first reset, so this one takes a cycle.
-      if (reset_at != 0 && cycles == reset_at) begin
-        reset_cycles <= 2'd3;
-        rst <= 1'b1;
-      end
 
       if (finished || exceeded || short_input) begin
         // An answer in the very cycle of the limit still counts: `finished` wins.

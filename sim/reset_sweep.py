@@ -1,5 +1,6 @@
 """A job behind a reset, again and again: what comes out, and when, whatever was interrupted."""
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from sim.simulator import Build, Simulator, build, run
-from sim.stream_run import Words
+from sim.counted import counted
+from sim.simulator import COVERAGE_FILE, Build, Simulator, build, run
+from sim.stream_run import INPUT_NAME, Words, write_input
 
 __all__ = ["AfterReset", "Sweep", "build_sweep", "run_sweep"]
 
@@ -66,20 +68,27 @@ class Sweep:
 
 
 def build_sweep(
-    verilog_source: str, stream_width: int, *, simulator: Simulator = Simulator.VERILATOR
+    verilog_source: str,
+    stream_width: int,
+    *,
+    simulator: Simulator = Simulator.VERILATOR,
+    coverage: bool = False,
 ) -> Build:
     """Compile the accelerator inside the reset sweep, everything unknown drawn at random."""
     return build(
-        [_HARNESS, verilog_source],
+        [_HARNESS, counted(verilog_source) if coverage else verilog_source],
         top="reset_sweep",
         simulator=simulator,
         parameters={"W": stream_width},
         public=False,
         randomized=True,
+        coverage=coverage,
     )
 
 
-def run_sweep(model: Build, sweep: Sweep, *, initial: int = 0) -> list[AfterReset]:
+def run_sweep(
+    model: Build, sweep: Sweep, *, initial: int = 0, coverage: Path | None = None
+) -> list[AfterReset]:
     """Run ``sweep``; return what every job behind a reset did, in order.
 
     Parameters
@@ -89,6 +98,8 @@ def run_sweep(model: Build, sweep: Sweep, *, initial: int = 0) -> list[AfterRese
     sweep : Sweep
     initial : int
         Seed of everything that no reset has set yet.
+    coverage : Path, optional
+        File for what Verilator counted; ``model`` is one that counts.
 
     Raises
     ------
@@ -98,8 +109,7 @@ def run_sweep(model: Build, sweep: Sweep, *, initial: int = 0) -> list[AfterRese
     with tempfile.TemporaryDirectory(prefix="mixvec-") as name:
         folder = Path(name)
         words = np.concatenate([sweep.before, sweep.job])
-        # $fread puts the first byte of a word highest.
-        (folder / "input.bin").write_bytes(words[:, ::-1].astype(">u8").tobytes())
+        write_input(folder / INPUT_NAME, words)
         facts = {
             "before": len(sweep.before),
             "words": len(words),
@@ -116,6 +126,8 @@ def run_sweep(model: Build, sweep: Sweep, *, initial: int = 0) -> list[AfterRese
             plusargs=[f"+{name}={value}" for name, value in facts.items()],
             initial=initial,
         )
+        if coverage is not None:
+            shutil.copyfile(folder / COVERAGE_FILE, coverage)
         answers = (folder / "output.bin").read_bytes()
         times = np.fromfile(folder / "times.bin", dtype="<u8").reshape(-1, _TIMES)
     found, start = [], 0

@@ -5,9 +5,6 @@ import shutil
 
 import pytest
 
-from codesign.regression.architectures import ARCHS
-from codesign.regression.cases import standard_jobs
-from codesign.regression.interruptions import interruption_defects, interruption_moments
 from codesign.regression.resets import reset_defects, reset_trial
 from hw.emit import emit_verilog
 from sim.simulator import Simulator
@@ -55,10 +52,3 @@ def test_first_values_are_gone_and_tables_stay() -> None:
 def test_verilog_without_first_values_is_refused() -> None:
     with pytest.raises(ValueError, match="no register with a first value, so nothing would start unknown"):
         unknown_start("module mixvec;\nendmodule\n")
-
-
-def test_what_a_reset_cuts_short_does_not_reach_the_next_job() -> None:
-    arch = ARCHS["tiny"]
-    victim, good = standard_jobs(arch)[8:10]
-
-    assert interruption_defects(victim, good, arch, interruption_moments(victim, arch, 2)) == []

@@ -18,9 +18,9 @@ from codesign.regression.aftermath import draw_aftermaths
 from codesign.regression.cases import standard_jobs
 from codesign.regression.defects import all_defects
 from codesign.regression.directed import directed_jobs
-from codesign.regression.interruptions import interruption_defects, interruption_moments
 from codesign.regression.jobs import Job, make_jobs
 from codesign.regression.output_cases import output_cases
+from codesign.regression.resets import reset_defects, reset_trial
 from codesign.regression.robustness import damage_defects
 from codesign.regression.runs import run_jobs
 from codesign.regression.scenario import draw_scenario
@@ -33,7 +33,8 @@ _VERILOG: Final = "source_1.v"
 """The accelerator's text in a model; the first is the harness."""
 _PAUSES: Final = ((0.0, 0.0), (0.3, 0.0), (0.0, 0.3), (0.2, 0.9))
 _DAMAGE_PAUSES: Final = (0.3,)
-_RESETS: Final = 4
+_RESET_STEP: Final = 29
+"""Cycles from one moment of a reset to the next."""
 STEPS: Final = len(_PAUSES) + len(_DAMAGE_PAUSES) + 1
 """Steps of a collection besides its random scenarios."""
 
@@ -103,10 +104,9 @@ def collect(
             found.defects += _attempt(partial(damage_defects, cases, arch, pause, coverage=file))
             _add(found, file)
             progress()
-        for victim, good in ((jobs[8], jobs[9]), (jobs[9], jobs[8])):
-            for moment in interruption_moments(victim, arch, _RESETS // 2):
-                found.defects += interruption_defects(victim, good, arch, [moment], coverage=[file])
-                _add(found, file)
+        trial = reset_trial(arch, seed=0)
+        found.defects += _attempt(lambda: reset_defects(trial, step=_RESET_STEP, coverage=file)[1])
+        _add(found, file)
         progress()
     return found
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from codesign.cycles import layer_cycles
 from codesign.regression.defects import defects
 from codesign.regression.jobs import Job, answer_words, make_jobs, stream_of
 from codesign.regression.layers import random_activations, random_layer
-from hw.emit import emit_verilog
+from codesign.verilog import accelerator_verilog
 from sim.reset_sweep import AfterReset, Sweep, build_sweep, run_sweep
 from sim.simulator import Simulator
 from sim.stream_run import Words
@@ -67,11 +67,6 @@ def _cycles(layer: PackedLayer, arch: ArchConfig, tokens: int) -> int:
     return layer_cycles(layer, arch, tokens).cycles
 
 
-@cache
-def _unknown(arch: ArchConfig) -> str:
-    return unknown_start(emit_verilog(arch))
-
-
 def reset_defects(
     trial: ResetTrial,
     *,
@@ -79,11 +74,15 @@ def reset_defects(
     initials: Sequence[int] = (0,),
     simulator: Simulator = Simulator.VERILATOR,
     verilog: str | None = None,
+    coverage: Path | None = None,
 ) -> tuple[int, list[str]]:
     """Interrupt at every ``step``-th cycle, once for every seed of what is unknown at the start.
 
     Registers and memories have no first values, so the first reset already meets anything; in Icarus they
     stay unknown until they are set, and no unknown bit may leave.
+
+    What the RTL went through is counted in the file ``coverage``, if one is given, of the Verilog as it is:
+    with first values, so that its lines are those that other runs count.
 
     Returns
     -------
@@ -92,7 +91,11 @@ def reset_defects(
         is not the cycle model's, a word that moved in another cycle than behind the other resets.
     """
     arch, job = trial.arch, trial.job
-    model = build_sweep(verilog or _unknown(arch), arch.stream_width, simulator=simulator)
+    if verilog is None:
+        emitted = accelerator_verilog(arch)
+        verilog = unknown_start(emitted) if coverage is None else emitted
+    width, counting = arch.stream_width, coverage is not None
+    model = build_sweep(verilog, width, simulator=simulator, coverage=counting)
     sweep = Sweep(
         before=_words(trial.before, arch),
         job=_words(stream_of(job, arch), arch),
@@ -103,7 +106,7 @@ def reset_defects(
     wrong: list[str] = []
     count, first = 0, None
     for initial in initials:
-        for one in run_sweep(model, sweep, initial=initial):
+        for one in run_sweep(model, sweep, initial=initial, coverage=coverage):
             count += 1
             place = f"reset after {one.moment} cycles, unknown bits {initial}"
             if first is None:

@@ -36,7 +36,6 @@ def send(
     verilog: str | None = None,
     expected: int = 0,
     limit: int,
-    reset_at: int = 0,
     coverage: Path | None = None,
 ) -> StreamResult:
     """Send ``stream`` to the RTL of ``arch``, or to ``verilog``; see ``sim.stream_run.run_stream``."""
@@ -50,7 +49,6 @@ def send(
         seed=seed,
         expected=expected,
         limit=limit,
-        reset_at=reset_at,
         coverage=coverage,
     )
 
