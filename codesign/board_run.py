@@ -1,9 +1,9 @@
 """Layers of a packed file on a board, one after the other, checked against PyTorch and the cycle model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import monotonic
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from boards.host import Board
 from codesign.console import progress
 from codesign.cycles import CycleCount, layer_cycles
+from codesign.regression.defects import sums_missed
 from codesign.verification import integer_outputs
-from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
+from spec.arch import ArchConfig
+from spec.counters import STALL_FREE
 from spec.errors import FormatError, LinkError
 from sw.job import job_stream, read_outputs
 from sw.unpack import PackedLayer
 
-__all__ = ["LINK_FREE", "BoardLayer", "run_layer", "run_layers"]
-
-LINK_FREE: Final = ("load_cycles", "skipped_beats", "beats")
-"""Counters that do not depend on when words come and go, which on a serial line is not every cycle."""
+__all__ = ["BoardLayer", "run_layer", "run_layers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +104,7 @@ def run_layer(
     counters = CycleCount(**result.counters)
     expected = integer_outputs(layer, activations, arch)
     mismatches = int(np.count_nonzero(result.outputs != expected))
-    failures = list(_wrong_counters(counters, layer_cycles(layer, arch, tokens, activations), arch.clusters))
+    failures = list(_wrong_counters(counters, layer_cycles(layer, arch, tokens, activations), arch))
     if mismatches:
         failures.insert(0, f"{mismatches} of {expected.size} outputs differ from PyTorch")
     return BoardLayer(
@@ -119,18 +118,11 @@ def run_layer(
     )
 
 
-def _wrong_counters(counters: CycleCount, model: CycleCount, clusters: int) -> list[str]:
-    """One sentence for every counter that cannot be right."""
+def _wrong_counters(counters: CycleCount, model: CycleCount, arch: ArchConfig) -> list[str]:
+    """One sentence for every counter that cannot be right; on a serial line words come when they come."""
     wrong = [
         f"the board counts {getattr(counters, name)} {name}, the cycle model {getattr(model, name)}"
-        for name in LINK_FREE
+        for name in STALL_FREE
         if getattr(counters, name) != getattr(model, name)
     ]
-    for names, whole, meaning in (
-        (CYCLE_CAUSES, counters.cycles, "cycles"),
-        (tuple(CLUSTER_CAUSES.values()), clusters * counters.busy_cycles, "busy cycles of all clusters"),
-    ):
-        total = sum(getattr(counters, name) for name in names)
-        if total != whole:
-            wrong.append(f"the board's {', '.join(names)} add up to {total}, not to {whole} {meaning}")
-    return wrong
+    return wrong + sums_missed(asdict(counters), arch)

@@ -5,7 +5,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -13,17 +13,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from boards.catalog import find_board
 from boards.faulty_line import FaultyLine
 from boards.host import Board
 from boards.line import SerialLine
 from boards.session import Session
 from codesign.board_run import run_layer
 from codesign.console import progress
+from codesign.count_argument import count
 from codesign.packed import random_activations
 from codesign.pruned import kept_count, store_pruned
 from codesign.twins import TWIN_BAUD, start_twin
 from spec.arch import ArchConfig
-from spec.errors import LinkError
+from spec.errors import ConfigError, LinkError
 from spec.link import Frame, Kind, encode_frame
 from sw.job import job_stream
 from sw.pack import pack
@@ -184,18 +186,26 @@ def _job(arch: ArchConfig, seed: int) -> tuple[PackedLayer, NDArray[np.int8]]:
     return layer, random_activations([layer], arch, _TOKENS, seed)["small"]
 
 
-def main() -> int:
-    """Run a campaign on the twin of a board; 1 if any result was wrong or refused."""
-    parser = argparse.ArgumentParser(description="Inject faults into the line of a simulated board.")
-    parser.add_argument("--board", default="tang_nano_9k")
-    parser.add_argument("--faults", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    from boards.catalog import find_board
+def _campaign(board: str, faults: int, seed: int) -> Tally:
+    arch = find_board(board).identity().arch
+    with start_twin(board, once=False) as twin, progress("faults", faults, "faults") as bar:
+        return Campaign(twin.port, arch, seed).run(faults, bar)
 
-    arch = find_board(options.board).identity().arch
-    with start_twin(options.board, once=False) as twin, progress("faults", options.faults, "faults") as bar:
-        tally = Campaign(twin.port, arch, options.seed).run(options.faults, bar)
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a campaign on the twin of a board; 1 if any result was wrong or refused, 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m codesign.link_faults", description="Inject faults into the line of a simulated board."
+    )
+    parser.add_argument("--board", default="tang_nano_9k")
+    parser.add_argument("--faults", type=count, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    try:
+        tally = _campaign(options.board, options.faults, options.seed)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
     print(json.dumps({**vars(tally), "faults": dict(sorted(tally.faults.items()))}, indent=2))
     return 1 if tally.wrong or tally.refused else 0
 

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["CLUSTER_CAUSES", "COUNTERS", "CYCLE_CAUSES", "Cause"]
+__all__ = ["CLUSTER_CAUSES", "COUNTERS", "CYCLE_CAUSES", "STALL_FREE", "Cause"]
 
 
 class Cause(IntEnum):
@@ -43,6 +43,9 @@ COUNTERS: Final[dict[str, str]] = {
     "imbalance_cycles": "cluster cycles without a job while another cluster has one",
 }
 """Name and meaning, in the order of DONE's words."""
+
+STALL_FREE: Final = ("load_cycles", "skipped_beats", "beats")
+"""Counters that are the same whenever words come and go."""
 
 CYCLE_CAUSES: Final = ("busy_cycles", "loading_cycles", "draining_cycles", "starved_cycles")
 """Counters that add up to ``cycles``."""

@@ -73,5 +73,8 @@ def test_a_hang_and_a_wrong_answer_of_the_rtl_are_seen(monkeypatch: pytest.Monke
 
 
 def test_no_streams_are_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--streams", "0"]) == 2
-    assert "--streams must be at least 1, not 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["--streams", "0"])
+
+    assert ended.value.code == 2
+    assert "argument --streams: must be a whole number from 1 on, not 0" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import pytest
 
 from boards.line import SerialLine
 from boards.session import Session, SessionLostError
+from codesign import link_faults
 from codesign.files import write_arrays
 from codesign.link_faults import Campaign
 from codesign.twins import TWIN_BAUD, start_twin
@@ -145,3 +146,16 @@ def test_bad_input_is_one_sentence(run: Run, packed: Path, arguments: tuple[str,
     assert (status, out) == (2, "")
     assert is_one_sentence(err)
     assert message in err
+
+
+def test_a_campaign_on_an_unknown_board_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert link_faults.main(["--board", "nowhere"]) == 2
+    assert "board nowhere is unknown; known are icebreaker" in capsys.readouterr().err
+
+
+def test_a_campaign_without_faults_shows_nothing_and_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        link_faults.main(["--faults", "0"])
+
+    assert ended.value.code == 2
+    assert "argument --faults: must be a whole number from 1 on, not 0" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from codesign.console import note, progress
+from codesign.count_argument import count
 from codesign.fuzz.decoders import Decoder, decoder_defect, decoders
 from codesign.fuzz.rtl import BATCH, RtlFuzzer
 from codesign.regression.architectures import ARCHS, EVERYTHING
@@ -31,16 +32,13 @@ _SHOWN: Final = 10
 def main(arguments: list[str] | None = None) -> int:
     """Return 0 if nothing is wrong, 1 if something is, 2 on bad input."""
     parser = argparse.ArgumentParser(prog="python -m codesign.fuzz", description=__doc__)
-    parser.add_argument("--streams", type=int, default=100_000, help="malformed streams in all (100000)")
+    parser.add_argument("--streams", type=count, default=100_000, help="malformed streams in all (100000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--arch", choices=_ARCHS, help="one architecture; all without it")
     parser.add_argument("--target", choices=("rtl", "decoders"), help="one target; half of the streams each")
     parser.add_argument("--batch", type=int, help=f"one batch of {BATCH} streams of the RTL, once more")
     parser.add_argument("--only", type=int, help="one stream of the decoders, once more")
     chosen = parser.parse_args(arguments)
-    if chosen.streams < 1:
-        note(f"--streams must be at least 1, not {chosen.streams}: give a positive number")
-        return 2
     try:
         return _fuzz(chosen)
     except ConfigError as error:

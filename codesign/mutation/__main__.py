@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codesign.console import note
+from codesign.count_argument import count
 from codesign.files import output_file
 from codesign.mutation.campaign import Outcome, run_campaign
 from codesign.mutation.netlist import mutate
@@ -26,11 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m codesign.mutation", description=__doc__)
     commands = parser.add_subparsers(required=True)
     rtl = commands.add_parser("rtl", help="mutate the Verilog of one architecture")
-    rtl.add_argument("--mutants", type=_count, default=600, help="mutants to draw (600)")
+    rtl.add_argument("--mutants", type=count, default=600, help="mutants to draw (600)")
     rtl.add_argument("--arch", help="a preset or JSON file; without it a small one that has everything")
     rtl.add_argument("--scenarios", type=int, default=8, help="random scenarios for what is left (8)")
     rtl.add_argument("--seed", type=int, default=1, help="of the choice of mutants (1)")
-    rtl.add_argument("--workers", type=_count, default=2, help="mutants at the same time (2)")
+    rtl.add_argument("--workers", type=count, default=2, help="mutants at the same time (2)")
     rtl.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="netlists and report")
     rtl.set_defaults(run=_rtl)
     chosen = parser.parse_args(arguments)
@@ -40,13 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
         note(str(error))
         return 2
     return status
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {count}")
-    return count
 
 
 def _rtl(chosen: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final
 
 import numpy as np
 
@@ -10,19 +9,16 @@ from codesign.cycles import layer_cycles
 from codesign.regression.jobs import Job
 from codesign.verification import integer_outputs
 from spec.arch import ArchConfig
-from spec.counters import CLUSTER_CAUSES, COUNTERS, CYCLE_CAUSES
+from spec.counters import CLUSTER_CAUSES, COUNTERS, CYCLE_CAUSES, STALL_FREE
 from spec.packet import Header, Opcode, read_answers
 from sw.job import read_outputs
 
 __all__ = ["all_defects", "compared_counters", "defects", "sums_missed"]
 
-_STALL_FREE: Final = ("load_cycles", "beats", "skipped_beats")
-"""Counters that stalls do not change."""
-
 
 def compared_counters(stalled: bool) -> tuple[str, ...]:
     """Return the counters that must be the cycle model's: all, or those that pauses do not change."""
-    return _STALL_FREE if stalled else tuple(COUNTERS)
+    return STALL_FREE if stalled else tuple(COUNTERS)
 
 
 def defects(job: Job, answer: bytes, arch: ArchConfig, *, stalled: bool = False) -> list[str]:
