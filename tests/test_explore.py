@@ -183,7 +183,7 @@ def test_results_come_back_in_the_order_of_the_jobs(packed: Path, tmp_path: Path
         (("--sparsity", "0.8;0.7"), "`--sparsity` must be numbers"),
         (("--sparsity", "2"), "must be from 0 to 1"),
         (("--lanes", "3"), "no combination is an architecture"),
-        (("--board", "de10"), "known are ulx3s, orangecrab"),
+        (("--board", "de10"), "known are orangecrab, ulx3s"),
         (("--objective", "speed"), "--objective"),
         (("--most-ms", "1e-9"), "no design meets `--most-ms`"),
         (("--cluster", "tcp://127.0.0.1:1"), "cannot be reached"),

@@ -1,5 +1,6 @@
 """Proofs of the stream components, and that a proof can fail."""
 
+import os
 from dataclasses import replace
 from typing import Any, cast
 
@@ -51,6 +52,12 @@ def test_a_proof_finds_its_signals_and_the_line_of_its_bug(name: str) -> None:
 
     for subject in (proof.subject, proof.bug.plant(proof.subject)):
         elaborate(proof.harness(subject), None)
+
+
+def test_the_solver_of_an_environment_that_is_not_activated_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.defpath)
+
+    assert try_proof("register_slice", PROOFS["register_slice"]).problem == ""
 
 
 def test_a_broken_component_is_told_from_a_good_one() -> None:

