@@ -9,6 +9,9 @@
 //            +limit=N     cycles after which the run is given up (0: never)
 //            +stall_i=P +stall_o=P   chance in 1/256 that a side pauses in a cycle (0)
 //            +seed=N      of the stalls (0)
+//            +reset_at=N  cycle, from 1 on, of another reset, one cycle long (0: none); what came out before
+//                         is dropped, and all numbers count from there
+//            +resume=N    first word to be offered behind that reset (0)
 // Without stalls a word is offered in every cycle from the first to the last, and `o__ready` is always 1.
 
 `timescale 1ns / 1ns
@@ -60,6 +63,8 @@ module harness;
   reg [8:0] stall_i;
   reg [8:0] stall_o;
   reg [31:0] seed;
+  reg [63:0] reset_at;
+  reg [63:0] resume_at;
   integer input_file;
   integer output_file;
 
@@ -73,6 +78,8 @@ module harness;
     if (!$value$plusargs("stall_i=%d", stall_i)) stall_i = 0;
     if (!$value$plusargs("stall_o=%d", stall_o)) stall_o = 0;
     if (!$value$plusargs("seed=%d", seed)) seed = 0;
+    if (!$value$plusargs("reset_at=%d", reset_at)) reset_at = 0;
+    if (!$value$plusargs("resume=%d", resume_at)) resume_at = 0;
   end
 
   initial clk = 1'b0;
@@ -88,6 +95,10 @@ module harness;
   reg [31:0] random_o;
   reg [W-1:0] word;
   integer bytes_read;
+  integer seek_status;
+  // A further reset is still to come; it has been.
+  reg interrupts;
+  reg interrupted;
 
   initial begin
     done = 1'b0;
@@ -109,6 +120,9 @@ module harness;
     quiet = 0;
     word = {W{1'b0}};
     bytes_read = 0;
+    seek_status = 0;
+    interrupts = reset_at != 0;
+    interrupted = 1'b0;
     random_i = 32'd0;
     random_o = 32'd0;
   end
@@ -127,8 +141,10 @@ module harness;
 
   wire accepted = i__valid && i__ready;
   wire received = o__valid && o__ready;
-  wire exhausted = words_in == words;
-  wire finished = exhausted && words_out >= expect_words && quiet >= quiet_limit;
+  wire exhausted = words_in + (interrupted ? resume_at : 64'd0) == words;
+  // What is offered until a reset is still to come.
+  wire [63:0] last_word = interrupts ? resume_at : words;
+  wire finished = !interrupts && exhausted && words_out >= expect_words && quiet >= quiet_limit;
   wire exceeded = limit != 0 && cycles >= limit;
 
   always @(posedge clk) begin
@@ -136,7 +152,7 @@ module harness;
       reset_cycles <= reset_cycles + 2'd1;
       rst <= reset_cycles != 2'd3;
       // Not at time 0: a process forked there has files of its own.
-      if (reset_cycles == 2'd3) begin
+      if (reset_cycles == 2'd3 && !interrupted) begin
         /* verilator lint_off BLKSEQ */
         input_file = $fopen(input_name, "rb");
         output_file = $fopen(output_name, "wb");
@@ -145,13 +161,30 @@ module harness;
       // Zero is xorshift's fixed point.
       random_i <= (seed ^ 32'h9e3779b9) | 32'd1;
       random_o <= {seed[15:0], seed[31:16]} ^ 32'h7f4a7c16 | 32'd1;
+    end else if (interrupts && cycles + 1 == reset_at) begin
+      interrupts <= 1'b0;
+      interrupted <= 1'b1;
+      rst <= 1'b1;
+      reset_cycles <= 2'd3;
+      cycles <= 0;
+      times_in <= 0;
+      times_out <= 0;
+      words_in <= 0;
+      words_out <= 0;
+      quiet <= 0;
+      i__valid <= 1'b0;
+      o__ready <= 1'b0;
+      offered <= resume_at;
+      /* verilator lint_off BLKSEQ */
+      seek_status = $fseek(input_file, resume_at[31:0] * (W / 8), 0);
+      /* verilator lint_on BLKSEQ */
     end else if (!done) begin
       cycles <= cycles + 1;
       random_i <= xorshift(random_i);
       random_o <= xorshift(random_o);
 
       if (!i__valid || i__ready) begin
-        if (offered != words && {1'b0, random_i[15:8]} >= stall_i) begin
+        if (offered != last_word && {1'b0, random_i[15:8]} >= stall_i) begin
           // $fread assigns at once; the word is read again in this very cycle.
           /* verilator lint_off BLKSEQ */
           bytes_read = $fread(word, input_file);
@@ -172,7 +205,7 @@ module harness;
 
       o__ready <= {1'b0, random_o[15:8]} >= stall_o;
       if (received) begin
-        $fwrite(output_file, "%u", o__payload);
+        if (!interrupts) $fwrite(output_file, "%u", o__payload);
         if (^o__payload === 1'bx) unknown_output <= 1'b1;
         words_out <= words_out + 1;
         if (words_out == 0) first_out <= cycles;

@@ -76,6 +76,11 @@ class StreamResult:
 class Pace:
     """How fast words go in and out, and when a run ends; see :func:`run_stream`.
 
+    Parameters
+    ----------
+    stall_i, stall_o, seed, limit, expected, quiet, reset_at, resume
+        As there.
+
     Raises
     ------
     ValueError
@@ -88,6 +93,8 @@ class Pace:
     limit: int = 100_000_000
     expected: int = 0
     quiet: int = 2000
+    reset_at: int = 0
+    resume: int = 0
 
     def __post_init__(self) -> None:
         for name, stall in (("stall_i", self.stall_i), ("stall_o", self.stall_o)):
@@ -96,8 +103,13 @@ class Pace:
         for name, count in (("limit", self.limit), ("quiet", self.quiet)):
             if count < 1:
                 raise ValueError(f"{name} must be at least 1, not {count}")
-        if self.expected < 0:
-            raise ValueError(f"expected must be at least 0, not {self.expected}")
+        for name, count in (
+            ("expected", self.expected),
+            ("reset_at", self.reset_at),
+            ("resume", self.resume),
+        ):
+            if count < 0:
+                raise ValueError(f"{name} must be at least 0, not {count}")
 
     def plusargs(self, input_name: str, words: int) -> list[str]:
         """Return the harness's arguments for a file of ``words`` input words."""
@@ -111,6 +123,8 @@ class Pace:
             f"+stall_i={round(self.stall_i * 256)}",
             f"+stall_o={round(self.stall_o * 256)}",
             f"+seed={self.seed & 0xFFFFFFFF}",
+            f"+reset_at={self.reset_at}",
+            f"+resume={self.resume}",
         ]
 
 
@@ -157,6 +171,8 @@ def run_stream(
     limit: int = 100_000_000,
     expected: int = 0,
     quiet: int = 2000,
+    reset_at: int = 0,
+    resume: int = 0,
     coverage: Path | None = None,
 ) -> StreamResult:
     """Feed words to module ``mixvec`` and collect its answers.
@@ -185,6 +201,10 @@ def run_stream(
         Output words to wait for before quiet cycles count; 0 counts them from the last input word on.
     quiet : int
         Cycles without an output word that end the run.
+    reset_at : int
+        Cycle of another reset, one cycle long; 0 for none. What came before is not in the result.
+    resume : int
+        First word that is fed behind it; until then the words before it are.
     coverage : Path, optional
         File for what Verilator counted; the model is then one that counts.
 
@@ -197,7 +217,7 @@ def run_stream(
         has unknown bits (Icarus).
     """
     inputs = _as_array(words, stream_width)
-    pace = Pace(stall_i, stall_o, seed, limit, expected, quiet)
+    pace = Pace(stall_i, stall_o, seed, limit, expected, quiet, reset_at, resume)
     if coverage is not None and simulator is not Simulator.VERILATOR:
         raise ValueError(f"only verilator counts coverage, not {simulator}")
     model = build_stream(

@@ -43,8 +43,8 @@ def test_a_wrong_field_of_done_and_a_wrong_opcode_of_an_error_are_seen() -> None
     code = min(case.damage.codes)
     good = execute(stream_of(case.good, arch), arch)
 
-    def judged(opcode: int, cluster: int) -> str:
-        error = frame_answer(Header(Opcode.ERROR, 0, opcode, code), b"", 8)
+    def judged(opcode: int, cluster: int, errors: int = 1) -> str:
+        error = frame_answer(Header(Opcode.ERROR, 0, opcode, code), b"", 8) * errors
         done = Header(Opcode.DONE, len(COUNTERS), cluster, tag=case.good.packed.tag)
         answer = error + good + frame_answer(done, bytes(8 * len(COUNTERS)), 8)
         return "\n".join(aftermath_defects([case], answer, arch))
@@ -52,3 +52,6 @@ def test_a_wrong_field_of_done_and_a_wrong_opcode_of_an_error_are_seen() -> None
     assert "DONE has" not in judged(Opcode.VALUES, 0) and "DONE has" in judged(Opcode.VALUES, 1)
     assert "names opcode" not in judged(Opcode.VALUES, 0)
     assert "names opcode 0x04 instead of the one at fault" in judged(Opcode.RECORDS, 0)
+    assert "ERROR 0 is" not in judged(Opcode.VALUES, 0) and "ERROR 1 is" not in judged(Opcode.VALUES, 0)
+    assert "ERROR 0 is None" in judged(Opcode.VALUES, 0, errors=0)
+    assert "ERROR 1 is Header" in judged(Opcode.VALUES, 0, errors=2)

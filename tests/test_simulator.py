@@ -117,6 +117,24 @@ def test_stalls_cost_the_same_cycles_on_every_simulator(simulator: Simulator) ->
     assert result.cycles == 1979
 
 
+@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize(("reset_at", "stall_o"), [(1, 0.0), (30, 0.0), (30, 0.9), (500, 0.0)])
+def test_a_reset_in_mid_run_leaves_only_what_is_fed_behind_it(
+    simulator: Simulator, reset_at: int, stall_o: float
+) -> None:
+    words = random_words(150)
+
+    result = run_stream(
+        loopback(), 64, words, simulator=simulator, stall_o=stall_o, reset_at=reset_at, resume=100
+    )
+
+    assert not result.timed_out
+    assert result.accepted == 50
+    np.testing.assert_array_equal(result.words, words[100:])
+    if not stall_o:
+        assert result.cycles == 51
+
+
 def test_another_seed_stalls_elsewhere() -> None:
     first, second = (
         run_stream(loopback(), 64, random_words(1000), stall_i=0.25, stall_o=0.5, seed=seed)

@@ -83,7 +83,7 @@ def run_campaign(
             break
         sound = _run_sound(model, stream_width, program)
         # A mutant may be slower; without an end of its answer it would run on for ever.
-        limit = 2 * sound.simulated_cycles + 3000
+        limit = program.reset_at + 2 * sound.simulated_cycles + 3000
         pace = _pace(program, limit)
         for number, result in run_mutants(model, stream_width, program.words, alive, pace, workers=workers):
             found = _outcome(program, sound, result)
@@ -95,7 +95,15 @@ def run_campaign(
 
 
 def _pace(program: Program, limit: int) -> Pace:
-    return Pace(program.stall_i, program.stall_o, program.seed, limit, program.expected)
+    return Pace(
+        program.stall_i,
+        program.stall_o,
+        program.seed,
+        limit,
+        program.expected,
+        reset_at=program.reset_at,
+        resume=program.resume,
+    )
 
 
 def _run_sound(model: Build, stream_width: int, program: Program) -> StreamResult:

@@ -6,22 +6,26 @@ from typing import Final
 
 import numpy as np
 
-from codesign.regression.aftermath import Aftermath, aftermath_defects, draw_aftermaths
-from codesign.regression.cases import standard_jobs
-from codesign.regression.defects import all_defects
-from codesign.regression.jobs import Job, answer_words, stream_of
+from codesign.regression.aftermath import Aftermath, aftermath_defects, draw_aftermaths, wrong_bits
+from codesign.regression.cases import full_layer, standard_jobs
+from codesign.regression.defects import all_defects, defects
+from codesign.regression.jobs import Job, answer_words, make_jobs, stream_of
+from codesign.regression.resets import reset_trial
 from codesign.regression.runs import split_answers
 from codesign.regression.scenario import draw_scenario
 from sim.stream_run import Words
 from spec.arch import ArchConfig
+from spec.direction import Direction
+from spec.numbers import signed_range
 
 __all__ = ["Program", "programs"]
 
 _LONGEST: Final = 400
 """Words of a damaged stream."""
-_EACH: Final = 12
+_EACH: Final = 9
 """Of so many damaged streams one is in a program, in turn, so that all kinds are in every program."""
-_PROGRAMS: Final = 4
+_PROGRAMS: Final = 5
+_RESETS: Final = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,8 @@ class Program:
     stall_i, stall_o : float
     seed : int
         Of the stalls.
+    reset_at, resume : int
+        Of :class:`sim.stream_run.Pace`.
     """
 
     name: str
@@ -49,6 +55,8 @@ class Program:
     stall_i: float = 0.0
     stall_o: float = 0.0
     seed: int = 0
+    reset_at: int = 0
+    resume: int = 0
 
     def defects(self, answer: bytes) -> list[str]:
         """Return what the judge says; an answer that cannot be read is a defect too."""
@@ -59,21 +67,57 @@ class Program:
 
 
 def programs(arch: ArchConfig, scenarios: int) -> Iterator[Program]:
-    """Yield the regression's jobs, random ``scenarios``, and damaged streams of every kind, short ones first.
+    """Yield what the regression sends, what kills most mutants first.
 
-    Damaged streams that fill a whole memory are left out: simulating them takes most of the time of all.
+    Jobs of random ``scenarios`` and at every edge, dense ones, resets in mid-run, damaged streams of every
+    kind, and wrong bits of headers. Damaged streams that fill a whole memory are left out: simulating them
+    takes most of the time of all.
     """
     yield _scenario(arch, 0, 600)
     yield _scenario(arch, 1, 600, stalls=(0.3, 0.3))
     yield _jobs("odd layers", standard_jobs(arch), arch)
     for seed in range(2, 2 + scenarios):
         yield _scenario(arch, seed, 1500, stalls=(0.05, 0.6) if seed % 3 == 0 else (0.0, 0.0))
+    yield _jobs("dense layers", _dense_jobs(arch), arch)
+    yield _scenario(arch, 2 + scenarios, 600, stalls=(0.9, 0.9))
+    yield from _resets(arch)
     size = arch.stream_width // 8
     cases = [
         case for case in draw_aftermaths(arch, random_cases=60) if len(case.damage.stream) <= _LONGEST * size
     ]
+    wrong = wrong_bits(arch)
     for start in range(_PROGRAMS):
-        yield _damage(cases[start::_EACH], start, arch)
+        yield _damage(f"damaged streams {start}", cases[start::_EACH], arch)
+        yield _damage(f"wrong bits of headers {start}", wrong[start::_EACH], arch)
+
+
+def _dense_jobs(arch: ArchConfig) -> list[Job]:
+    """Layers without a zero: every counter of work counts as much as it can."""
+    rng = np.random.default_rng(5)
+    limits = signed_range(arch.weight_width)
+    cases = []
+    for direction in Direction:
+        layer = full_layer(rng, (6 * arch.segment, 4 * arch.segment), direction, *limits)
+        activations = np.full((layer.cols, 4 * arch.tokens), signed_range(arch.activation_width)[1] // 2)
+        cases.append((f"dense, {direction.name.lower()}", layer, activations))
+    return make_jobs(cases, arch)
+
+
+def _resets(arch: ArchConfig) -> Iterator[Program]:
+    """Jobs behind a reset of one cycle that meets loading, computing, an error, draining or nothing."""
+    for seed in range(_RESETS):
+        trial = reset_trial(arch, seed)
+        job, before = trial.job, _words(trial.before, arch)
+        words = np.concatenate([before, _words(stream_of(job, arch), arch)])
+        at = 1 + (2 * seed + 1) * trial.cycles // (2 * _RESETS)
+        yield Program(
+            f"reset after {at} cycles",
+            words,
+            lambda answer, job=job: defects(job, answer, arch),  # type: ignore[misc]
+            answer_words(job, arch),
+            reset_at=at,
+            resume=len(before),
+        )
 
 
 def _words(data: bytes, arch: ArchConfig) -> Words:
@@ -101,8 +145,6 @@ def _jobs(
     return Program(title, _words(data, arch), judge, expected, *stalls, seed)
 
 
-def _damage(cases: Sequence[Aftermath], start: int, arch: ArchConfig) -> Program:
+def _damage(name: str, cases: Sequence[Aftermath], arch: ArchConfig) -> Program:
     data = b"".join(case.stream(arch) for case in cases)
-    return Program(
-        f"damaged streams {start}", _words(data, arch), lambda answer: aftermath_defects(cases, answer, arch)
-    )
+    return Program(name, _words(data, arch), lambda answer: aftermath_defects(cases, answer, arch))

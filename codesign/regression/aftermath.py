@@ -1,21 +1,34 @@
 """Damaged streams, each with a good job right behind it, and what is wrong with the answers."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
 
 from codesign.regression.damage import Damage, damaged
 from codesign.regression.defects import defects
+from codesign.regression.header_bits import wrong_header_bits
 from codesign.regression.jobs import Job, make_jobs, stream_of, tagged
 from codesign.regression.layers import random_activations, random_layer
 from codesign.regression.output_cases import with_outputs
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.packet import ErrorCode, Header, Opcode, Packet, frame_answer, frame_packet, read_answers
+from sw.receiver import Receiver, ToldError
 
-__all__ = ["BAD_TAG", "Aftermath", "aftermath_defects", "cut", "draw_aftermaths", "good_jobs", "small_job"]
+__all__ = [
+    "BAD_TAG",
+    "Aftermath",
+    "aftermath_defects",
+    "cut",
+    "draw_aftermaths",
+    "good_jobs",
+    "small_job",
+    "wrong_bits",
+]
 
 BAD_TAG: Final = 0
 _RAW_SEED: Final = 21
@@ -65,14 +78,32 @@ def good_jobs(arch: ArchConfig) -> list[Job]:
 
 def draw_aftermaths(arch: ArchConfig, random_cases: int) -> list[Aftermath]:
     """Every damage to jobs of both directions, each followed by a good job with a tag of its own."""
-    victims = [small_job(arch, 11, Direction.VERTICAL, (24, 7), 0.5)]
-    victims += [small_job(arch, 12, Direction.HORIZONTAL, (arch.segment + 3, 13), 0.4)]
-    goods = good_jobs(arch)
-    damages = [
-        one
-        for seed, victim in enumerate(victims)
-        for one in damaged(stream_of(tagged(victim, BAD_TAG, arch), arch), arch, seed, random_cases)
+    return _followed(
+        [
+            one
+            for seed, victim in enumerate(_victims(arch))
+            for one in damaged(victim, arch, seed, random_cases)
+        ],
+        arch,
+    )
+
+
+def wrong_bits(arch: ArchConfig) -> list[Aftermath]:
+    """Every bit of every kind of header wrong in turn, each followed by a good job with a tag of its own."""
+    return _followed([one for victim in _victims(arch) for one in wrong_header_bits(victim, arch)], arch)
+
+
+def _victims(arch: ArchConfig) -> list[bytes]:
+    """Jobs of both directions to be damaged."""
+    jobs = [
+        small_job(arch, 11, Direction.VERTICAL, (24, 7), 0.5),
+        small_job(arch, 12, Direction.HORIZONTAL, (arch.segment + 3, 13), 0.4),
     ]
+    return [stream_of(tagged(job, BAD_TAG, arch), arch) for job in jobs]
+
+
+def _followed(damages: Sequence[Damage], arch: ArchConfig) -> list[Aftermath]:
+    goods = good_jobs(arch)
     return [Aftermath(one, tagged(goods[n % len(goods)], 1 + n % 255, arch)) for n, one in enumerate(damages)]
 
 
@@ -86,12 +117,44 @@ def aftermath_defects(
     FormatError
         If the answer does not consist of packets.
     """
-    cuts = cut(list(read_answers(answer, arch.stream_width // 8)), cases)
-    return [
+    answers = list(read_answers(answer, arch.stream_width // 8))
+    cuts = cut(answers, cases)
+    return _untold(cases, [one.header for one in answers], arch) + [
         sentence
         for case, before, mine in zip(cases, cuts[::2], cuts[1::2], strict=True)
         for sentence in _defects(case, before, mine, arch, stalled)
     ]
+
+
+def _untold(cases: Sequence[Aftermath], answers: list[Header], arch: ArchConfig) -> list[str]:
+    """Return the first ERROR and the first DONE that the rules for packets do not ask for, or miss."""
+    receiver, wrong = Receiver(arch), []
+    due: dict[Opcode, Sequence[ToldError | int]] = {
+        Opcode.ERROR: receiver.receipt.errors,
+        Opcode.DONE: receiver.receipt.done,
+    }
+    ends: dict[Opcode, list[int]] = {opcode: [] for opcode in due}
+    for case in cases:
+        receiver.receive(case.stream(arch))
+        for opcode, its in due.items():
+            ends[opcode].append(len(its))
+    for opcode, its in due.items():
+        told = [one for one in answers if one.opcode == opcode]
+        for number, (header, one) in enumerate(zip_longest(told, its)):
+            if not _is_due(header, one):
+                at = bisect_right(ends[opcode], number)
+                name = cases[at].damage.name if at < len(cases) else "the end"
+                wrong.append(f"{name}: {opcode.name} {number} is {header}, but {one} is due")
+                break
+    return wrong
+
+
+def _is_due(told: Header | None, due: ToldError | int | None) -> bool:
+    if told is None or due is None:
+        return False
+    if isinstance(due, int):
+        return told.tag == due
+    return (told.argument, told.cluster, told.length) == (due.code, due.opcode, 0) and told.tag in due.tags
 
 
 def cut(answers: list[Packet], cases: Sequence[Aftermath]) -> list[list[Packet]]:
