@@ -18,12 +18,13 @@ demo: .venv
 test: .venv
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# 4096 PEs in simulation: minutes, and 2 GB of memory.
+# What `make test` leaves out: more architectures, proofs, 4096 PEs in simulation. Tens of minutes, and 2 GB of memory.
 test-long: .venv
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -n 2 --dist loadfile -m long
 
 # Random jobs at length, then everything else that docs/verification.md describes but for mutants.
 verify: .venv formal gates coverage fuzz
+	$(BIN)/pytest -n 2 --dist loadfile -m long --ignore tests/test_formal.py
 	$(BIN)/mixvec regress --archs 50 --runs 2 --outputs 5500
 	$(BIN)/python -m codesign.resets tiny small --step 29
 	$(BIN)/python -m codesign.link_faults

@@ -24,8 +24,10 @@ from spec.packet import SYNC_BYTES, Opcode, read_answers
 from sw.job import read_outputs, tile_count
 from sw.layer import QuantizedLayer
 from sw.reference import execute
+from tests.slices import often
 
-EVERY_ARCH = pytest.mark.parametrize("name", ARCHS)
+OFTEN = ("tiny", "one_pe", "three_clusters", "one_output_blocks", "cramped", "weights_3")
+EVERY_ARCH = pytest.mark.parametrize("name", often(ARCHS, OFTEN))
 
 
 @cache
@@ -156,7 +158,7 @@ def test_sync_words_inside_payloads_are_stuffed(activations_too: bool) -> None:
     assert defects(job, answer, arch) == []
 
 
-@pytest.mark.parametrize("name", ["weights_3", "weights_4_activations_4"])
+@pytest.mark.parametrize("name", often(["weights_3", "weights_4_activations_4"], ["weights_3"]))
 def test_psums_reach_both_ends_of_a_reduced_width(name: str) -> None:
     arch = ARCHS[name]
     cases = [(direction.name, *limit_layer(arch, direction)) for direction in Direction]

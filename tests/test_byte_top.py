@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -39,6 +40,7 @@ def test_bridges_return_every_word() -> None:
     simulate_subject(Bridges(), "sim.cocotb_byte_bridge")
 
 
+@pytest.mark.long
 def test_jobs_through_bytes_and_ecp5_primitives_equal_pytorch(tmp_path: Path) -> None:
     arch = ARCHS["tiny"]
     verilog = emit_byte_top(arch, Family.ECP5) + models(Family.ECP5)

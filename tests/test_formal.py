@@ -16,29 +16,19 @@ from sim.formal.harness import Harness
 from sim.formal.interior import Interior
 from sim.formal.solver import SolverError
 from sim.formal.trial import try_proof
+from tests.slices import often
 
-# Those that take the solver longest run in `make test-long` and `make formal`.
-LONG = {
-    "packet_reader",
-    "record_reader",
-    "decompressor",
-    "zero_skip",
-    "beat_issuer",
-    "collector",
-    "output_buffer",
-    "checksum",
-    "egress",
-    "status",
-    "deframer",
-    "drain",
-    "frame_closer",
-    "axi_lite",
-}
+# The others take minutes, and run in `make test-long` and `make formal`.
+OFTEN = ("queue", "register_slice")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in PROOFS]
-)
+@pytest.fixture(autouse=True)
+def nothing_activated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver is found where pip put it, on PATH or not."""
+    monkeypatch.setenv("PATH", os.defpath)
+
+
+@pytest.mark.parametrize("name", often(PROOFS, OFTEN))
 def test_component_keeps_its_claims(name: str) -> None:
     verdict = try_proof(name, PROOFS[name])
 
@@ -46,18 +36,12 @@ def test_component_keeps_its_claims(name: str) -> None:
     assert verdict.broken
 
 
-@pytest.mark.parametrize("name", sorted(LONG))
+@pytest.mark.parametrize("name", sorted(PROOFS.keys() - OFTEN))
 def test_a_proof_finds_its_signals_and_the_line_of_its_bug(name: str) -> None:
     proof, elaborate = PROOFS[name], cast(Any, Fragment).get
 
     for subject in (proof.subject, proof.bug.plant(proof.subject)):
         elaborate(proof.harness(subject), None)
-
-
-def test_the_solver_of_an_environment_that_is_not_activated_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", os.defpath)
-
-    assert try_proof("register_slice", PROOFS["register_slice"]).problem == ""
 
 
 def test_a_broken_component_is_told_from_a_good_one() -> None:

@@ -6,10 +6,16 @@ from hw.column import Column
 from hw.family import Family
 from sim.subject import simulate_subject
 from spec.arch import ArchConfig
+from tests.slices import often
 
 
-@pytest.mark.parametrize("family", Family)
-@pytest.mark.parametrize(("weight_width", "psum_width"), [(8, 32), (3, 18)])
+@pytest.mark.parametrize(
+    ("weight_width", "psum_width", "family"),
+    often(
+        [(*widths, family) for widths in ((8, 32), (3, 18)) for family in Family],
+        [(8, 32, Family.GENERIC), (3, 18, Family.ECP5)],
+    ),
+)
 def test_column_multiplies_and_drains_in_both_directions(
     weight_width: int, psum_width: int, family: Family
 ) -> None:

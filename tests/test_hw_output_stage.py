@@ -5,9 +5,10 @@ import pytest
 from codesign.regression.output_cases import OUTPUT_ARCHS
 from hw.output_stage import OutputStage
 from sim.subject import simulate_subject
+from tests.slices import often
 
 
-@pytest.mark.parametrize("name", OUTPUT_ARCHS)
+@pytest.mark.parametrize("name", often(OUTPUT_ARCHS, ["tiny", "wide"]))
 def test_output_stage_makes_codes(name: str) -> None:
     arch = OUTPUT_ARCHS[name]
 

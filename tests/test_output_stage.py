@@ -15,10 +15,11 @@ from codesign.verification import integer_outputs
 from sim.simulator import Simulator
 from spec.direction import Direction
 from spec.numbers import signed_range
+from tests.slices import often
 
 NAMES = ("three_clusters", "wide", "psums_16", "one_pe")
 """What "tiny" adds is tested on the output stage alone."""
-EVERY_ARCH = pytest.mark.parametrize("name", NAMES)
+EVERY_ARCH = pytest.mark.parametrize("name", often(NAMES, ["wide", "one_pe"]))
 
 
 @cache

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.synthesis import FAMILIES, Synthesis, synthesize
 from spec.arch import ArchConfig
+from tests.slices import often
 
 ARCH = ArchConfig(
     clusters=1,
@@ -25,7 +26,7 @@ ARCH = ArchConfig(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", often(FAMILIES, ["ecp5"]))
 def test_every_cell_is_one_of_the_device(name: str, tmp_path: Path) -> None:
     done = synthesize(ARCH, FAMILIES[name], tmp_path)
 
