@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from codesign.cycle_kernel import run_layer
 from codesign.cycle_registers import CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
+from hw.accelerator import Accelerator
 from hw.cluster import Cluster
 from hw.decompressor import Decompressor
 from hw.egress import Egress
 from hw.output_buffer import OutputBuffer
 from hw.output_stage import OutputStage
 from hw.scheduler import Scheduler
-from hw.split_adder import SplitAdder
 from spec.arch import ArchConfig
 from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
 from spec.direction import Direction
@@ -170,7 +170,7 @@ def pipeline_timing(arch: ArchConfig) -> Any:
     timing.start = Decompressor.START_LATENCY
     # The drain says in a register what it does, then psums are on their way.
     timing.drain_tail = 1 + Cluster.drain_latency(arch) + OutputBuffer.READY_LATENCY
-    timing.collect_tail = Cluster.DATA_LAG + SplitAdder.LATENCY
+    timing.collect_tail = Cluster.DATA_LAG + Accelerator.answer_latency(arch)
     timing.egress = Egress.LATENCY + (OutputStage.LATENCY if arch.output_blocks else 0)
     timing.words_per_block = arch.words_per_block
     timing.rows = arch.groups

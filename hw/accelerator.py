@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal, Value, ValueLike
+from amaranth.hdl import Const, Module, Signal, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.block_framer import BlockFramer
 from hw.cluster import Cluster
 from hw.collector import Collector
 from hw.counters import Counters
@@ -59,10 +60,15 @@ class Accelerator(wiring.Component):
         }
 
     @staticmethod
+    def answer_latency(arch: ArchConfig) -> int:
+        """Cycles from the end of the collect chain to the output stage or the egress."""
+        return SplitAdder.LATENCY if arch.split_slots else BlockFramer.LATENCY
+
+    @staticmethod
     def egress_depth(arch: ArchConfig) -> int:
         """Entries of the egress queue: enough to cover the collect chain at one word per cycle."""
         stage = OutputStage.LATENCY if arch.output_blocks else 0
-        way = arch.clusters + Cluster.DATA_LAG + SplitAdder.LATENCY + stage + Egress.LATENCY
+        way = arch.clusters + Cluster.DATA_LAG + Accelerator.answer_latency(arch) + stage + Egress.LATENCY
         return 1 << (way + Collector.CREDIT_CYCLES - 1).bit_length()
 
     def elaborate(self, platform: object) -> Module:
@@ -73,7 +79,7 @@ class Accelerator(wiring.Component):
         m.submodules.loader = loader = Loader(arch)
         m.submodules.scheduler = scheduler = Scheduler(arch)
         m.submodules.collector = collector = Collector(arch, depth)
-        m.submodules.adder = adder = SplitAdder(arch)
+        m.submodules.adder = adder = SplitAdder(arch) if arch.split_slots else BlockFramer(arch)
         m.submodules.egress = egress = Egress(arch, depth)
         m.submodules.counter_bank = counters = Counters(arch)
         m.submodules.status = status = Status(arch, Counters.WIDTH)
@@ -119,7 +125,12 @@ class Accelerator(wiring.Component):
         ]
 
     def _connect_output(
-        self, m: Module, loader: Loader, collector: Collector, adder: SplitAdder, egress: Egress
+        self,
+        m: Module,
+        loader: Loader,
+        collector: Collector,
+        adder: SplitAdder | BlockFramer,
+        egress: Egress,
     ) -> None:
         """Collector, split adder and egress serve the layer that the loader has begun."""
         m.d.comb += [
@@ -127,11 +138,14 @@ class Accelerator(wiring.Component):
             collector.job_valid.eq(loader.job_valid),
             collector.job.eq(loader.job),
             collector.credit.eq(egress.credit),
-            adder.clear.eq(loader.begin),
             adder.tag.eq(loader.tag),
         ]
+        emit: Value = Const(1)
+        if isinstance(adder, SplitAdder):
+            m.d.comb += adder.clear.eq(loader.begin)
+            emit = adder.emit
         if not self.arch.output_blocks:
-            m.d.comb += [egress.kind.eq(adder.kind), egress.word.eq(adder.word), egress.emit.eq(adder.emit)]
+            m.d.comb += [egress.kind.eq(adder.kind), egress.word.eq(adder.word), egress.emit.eq(emit)]
             return
         m.submodules.outputs = outputs = OutputStage(self.arch)
         m.d.comb += [
@@ -139,7 +153,7 @@ class Accelerator(wiring.Component):
             outputs.load_data.eq(loader.load.data),
             outputs.kind.eq(adder.kind),
             outputs.word.eq(adder.word),
-            outputs.emit.eq(adder.emit),
+            outputs.emit.eq(emit),
             outputs.block.eq(adder.block),
             egress.kind.eq(outputs.kind_out),
             egress.word.eq(outputs.word_out),
@@ -176,7 +190,7 @@ class Accelerator(wiring.Component):
         loader: Loader,
         scheduler: Scheduler,
         collector: Collector,
-        adder: SplitAdder,
+        adder: SplitAdder | BlockFramer,
         counters: Counters,
     ) -> None:
         """Load bus and collect chain through all clusters."""

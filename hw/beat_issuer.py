@@ -7,7 +7,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.pipeline import delay, delay_fields
-from hw.shapes import beat_shape, bundle, closed_shape, vector_shape
+from hw.shapes import beat_shape, bundle, closed_shape, part_shape, vector_shape
 from spec.arch import ArchConfig
 from spec.counters import Cause
 
@@ -103,10 +103,7 @@ class BeatIssuer(wiring.Component):
             self.closed.payload.last.eq(current.last),
             self.job_done.eq(finishing & current.last),
         ]
-        m.d.comb += [
-            self.closed.payload.block.eq(chosen.block),
-            self.closed.payload.job.eq(chosen.job),
-        ]
+        m.d.comb += [self.closed.payload[name].eq(chosen[name]) for name in ("job", *part_shape(self.arch))]
         self._emit(m, self._place(m, chosen))
         return m
 
@@ -179,7 +176,8 @@ class BeatIssuer(wiring.Component):
         What the first stage does not decide by is held here: ``take`` comes late in its cycle, and would have
         to reach all of it.
         """
-        names = ("position", "bitmap", "values", "weight_bank", "activation_bank", "job", "block")
+        held = ("position", "bitmap", "values", "weight_bank", "activation_bank", "job")
+        names = (*held, *part_shape(self.arch))
         layout = data.StructLayout(
             {
                 **{name: 1 for name in ("valid", "steal", "release", "bank")},

@@ -12,8 +12,7 @@ __all__ = ["ByteNarrower", "ByteWidener"]
 class ByteWidener(wiring.Component):
     """Gather bytes into words, the first byte lowest.
 
-    Latency 2 cycles from a word's last byte to the word; one byte per cycle, if words are taken a byte's time
-    before the next is complete.
+    Latency 1 cycle from a word's last byte to the word; one byte per cycle, and one cycle between words.
 
     Parameters
     ----------
@@ -37,19 +36,10 @@ class ByteWidener(wiring.Component):
         m = Module()
         word = Signal(self.width, reset_less=True)
         count = Signal(range(self.width // 8))
-        full, leave = Signal(), Signal()
-        m.d.comb += [
-            # Not in the cycle in which the word before is taken: its `ready` comes late.
-            leave.eq(full & ~self.o.valid),
-            self.i.ready.eq(~full | leave),
-        ]
+        m.d.comb += [self.o.payload.eq(word), self.i.ready.eq(~self.o.valid)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [word.eq(Cat(word[8:], self.i.payload)), count.eq(count + 1)]
-            m.d.sync += full.eq(count == self.width // 8 - 1)
-        with m.Elif(leave):
-            m.d.sync += full.eq(0)
-        with m.If(leave):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(word)]
+            m.d.sync += self.o.valid.eq(count == self.width // 8 - 1)
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m

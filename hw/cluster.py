@@ -14,8 +14,9 @@ from hw.decompressor import Decompressor
 from hw.drain import Drain
 from hw.drain_tree import DrainTree
 from hw.instance import place
-from hw.memory import BlockMemory, MemorySize
+from hw.memory import MemorySize
 from hw.output_buffer import OutputBuffer
+from hw.part_memory import PartMemory
 from hw.pipeline import delay
 from hw.queue import Queue
 from hw.shapes import (
@@ -170,7 +171,7 @@ class Cluster(wiring.Component):
         planes = [(plane.width, self._plane(m, load, beat, plane)) for plane in arch.planes]
         lanes = [Cat(bits.word_select(lane, width) for width, bits in planes) for lane in range(arch.lanes)]
         # The read address enters the first column's register one cycle after the beat.
-        return delay(m, Cat(lanes), Column.WEIGHT_CYCLE - BlockMemory.LATENCY - 1, "weights")
+        return delay(m, Cat(lanes), Column.WEIGHT_CYCLE - PartMemory.LATENCY, "weights")
 
     @staticmethod
     def value_memory(arch: ArchConfig, plane: Plane) -> MemorySize:
@@ -178,11 +179,12 @@ class Cluster(wiring.Component):
         return MemorySize(arch.stream_width, 2 * (arch.value_depth // arch.beats_per_word(plane)))
 
     def _plane(self, m: Module, load: View, beat: View, plane: Plane) -> Value:
-        """Memory of one plane: its bits of the beat's weights, ``BlockMemory.LATENCY`` + 1 cycles later."""
+        """Memory of one plane: its bits of the beat's weights, ``PartMemory.LATENCY`` cycles later."""
         arch, index, name = self.arch, beat.value.index, f"plane_{plane.offset}"
         per_word = arch.beats_per_word(plane)
         depth = arch.value_depth // per_word
-        m.submodules[f"{name}_values"] = values = BlockMemory(*self.value_memory(arch, plane))
+        size, part = self.value_memory(arch, plane), arch.lanes * plane.width
+        m.submodules[f"{name}_values"] = values = PartMemory(*size, part)
         address_bits, place_bits = (depth - 1).bit_length(), per_word.bit_length() - 1
         part_bits = plane.words.bit_length() - 1
         mine = load.kind == LoadKind.VALUE
@@ -194,12 +196,9 @@ class Cluster(wiring.Component):
             values.write_enable.eq(delay(m, mine, 1, f"{name}_write", reset_less=False)),
             values.write_address.eq(delay(m, Cat(address, load.bank), 1, f"{name}_address")),
             values.write_data.eq(delay(m, load.data, 1, f"{name}_data")),
-            values.read_address.eq(Cat(index[place_bits : place_bits + address_bits], beat.value.bank)),
+            values.read_address.eq(Cat(index[: place_bits + address_bits], beat.value.bank)),
         ]
-        place = delay(m, index[:place_bits], BlockMemory.LATENCY, f"{name}_place") if place_bits else 0
-        bits = Signal(arch.lanes * plane.width, name=f"{name}_bits", reset_less=True)
-        m.d.sync += bits.eq(values.read_data.word_select(place, len(bits)))
-        return bits
+        return values.read_data
 
     def _columns(
         self, m: Module, load: View, beat: View, weights: Value, drain: Drain

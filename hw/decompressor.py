@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.memory import BlockMemory, MemorySize
 from hw.record_decoder import RecordDecoder
 from hw.record_reader import RecordReader
-from hw.shapes import JOB_WIDTH, LoadKind, bundle, descriptor_shape, load_shape, vector_shape
+from hw.shapes import JOB_WIDTH, LoadKind, bundle, descriptor_shape, load_shape, part_shape, vector_shape
 from spec.arch import ArchConfig
 
 __all__ = ["Decompressor"]
@@ -220,7 +220,7 @@ class Decompressor(wiring.Component):
             vector.end.eq(walk.receiving & record.end),
             vector.last.eq(walk.is_last & (record.end | ~walk.receiving)),
             vector.job.eq(walk.job.job),
-            vector.block.eq(walk.descriptor),
+            *(vector[name].eq(walk.descriptor[name]) for name in part_shape(self.arch)),
         ]
 
 

@@ -40,8 +40,8 @@ class Egress(wiring.Component):
     o : Out(stream.Signature(stream_width))
     """
 
-    LATENCY = Checksum.LATENCY - 1 + Queue.LATENCY
-    """One cycle for the CRC to catch up, then the queue."""
+    LATENCY = Checksum.LATENCY + Queue.LATENCY
+    """Two cycles, in which the CRC comes to cover all words before, then the queue."""
 
     kind: enum.EnumView
     word: Signal
@@ -76,12 +76,12 @@ class Egress(wiring.Component):
             crc.valid.eq(present & ~trailer),
             crc.data.eq(self.word),
             # The trailer of a packet comes at the earliest one cycle after its last word.
-            queue.i.valid.eq(delay(m, present, Checksum.LATENCY - 1, "present", reset_less=False)),
+            queue.i.valid.eq(delay(m, present, Checksum.LATENCY, "present", reset_less=False)),
             queue.i.payload.eq(
                 Mux(
-                    delay(m, trailer, Checksum.LATENCY - 1, "trailer"),
+                    delay(m, trailer, Checksum.LATENCY, "trailer"),
                     crc.crc,
-                    delay(m, self.word, Checksum.LATENCY - 1, "word"),
+                    delay(m, self.word, Checksum.LATENCY, "word"),
                 )
             ),
             self.o.valid.eq(queue.o.valid),

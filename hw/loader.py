@@ -40,7 +40,7 @@ class Loader(wiring.Component):
     problem, waiting : Out
         To the packet reader, of the header of the cycle before.
     load : Out(load_shape(arch))
-        Registered: payload two cycles after ``word_valid``, RUN and PASS one cycle after ``commit``, which
+        Registered: payload one cycle after ``word_valid``, RUN and PASS one cycle after ``commit``, which
         is more than two cycles after the last word.
     horizontal, tag : Out
         Of the layer under way.
@@ -169,7 +169,6 @@ class Loader(wiring.Component):
             LoadKind.VALUE: self.arch.words_per_stripe - 1,
         }
         address, part = Signal(self.load.address.shape()), Signal(self.load.part.shape())
-        word, valid = delay(m, self.word, 1, "word"), delay(m, self.word_valid, 1, "valid", reset_less=False)
         kind = Signal(LoadKind, reset_less=True)
         m.d.sync += kind.eq(LoadKind.IDLE)
         with m.Switch(self.header.opcode):
@@ -182,7 +181,7 @@ class Loader(wiring.Component):
                 m.d.comb += more.eq(1)
         with m.If(self.opened):
             m.d.sync += [address.eq(0), part.eq(0)]
-        with m.If(valid):
+        with m.If(self.word_valid):
             with m.If(more):
                 m.d.sync += part.eq(part + 1)
             with m.Else():
@@ -193,7 +192,7 @@ class Loader(wiring.Component):
                 self.load.bank.eq(Mux(kind == LoadKind.ACTIVATION, activation_bank, weight_bank)),
                 self.load.part.eq(part),
                 self.load.address.eq(address),
-                self.load.data.eq(word),
+                self.load.data.eq(self.word),
             ]
 
     def _allow(self, begun: Signal, loading: Signal, blocks: Signal, seen: Value) -> dict[Opcode, Value]:
@@ -216,7 +215,7 @@ class Loader(wiring.Component):
         m.d.comb += [
             outputs.header.eq(self.header),
             outputs.opened.eq(self.opened),
-            outputs.word_valid.eq(delay(m, self.word_valid, 1, "output_word", reset_less=False)),
+            outputs.word_valid.eq(self.word_valid),
             outputs.begin.eq(commits[Opcode.BEGIN]),
             outputs.next_pass.eq(commits[Opcode.PASS]),
             outputs.requantize.eq(commits[Opcode.REQUANTIZE]),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
-from hw.shapes import JOB_WIDTH, ItemKind, block_shape, bundle, closed_shape, item_shape, offer_shape
+from hw.shapes import JOB_WIDTH, ItemKind, bundle, closed_shape, item_shape, offer_shape, part_shape
 from spec.arch import ArchConfig
 
 __all__ = ["OutputBuffer"]
@@ -112,12 +112,13 @@ class OutputBuffer(wiring.Component):
         """Number the job's blocks and keep one offer per half."""
         offers = bundle(ArrayLayout(offer_shape(self.arch), 2), "offers")
         jobs = bundle(ArrayLayout(JOB_WIDTH, 2), "jobs")
-        sequence, half, ready_half = Signal(16), Signal(), Signal()
+        sequence = Signal(offer_shape(self.arch)["sequence"].shape)
+        half, ready_half = Signal(), Signal()
         closed = self.closed
         with m.If(self.describe):
             m.d.sync += [offers[half].sequence.eq(sequence)]
-            for field in ("split", "slot", "others", *block_shape(self.arch)):
-                m.d.sync += offers[half][field].eq(closed.block[field])
+            for field in part_shape(self.arch):
+                m.d.sync += offers[half][field].eq(closed[field])
             m.d.sync += [
                 jobs[half].eq(closed.job),
                 sequence.eq(Mux(closed.last, 0, sequence + 1)),

@@ -174,8 +174,8 @@ class PacketReader(wiring.Component):
     def _verify(self, m: Module) -> Signal:
         """Return whether the CRC word, the last word taken, fits header and payload.
 
-        A word is in ``crc`` three cycles after it is taken, so two cycles after the CRC word, ``crc`` covers
-        all before it. Both are then compared part by part, and the answer is there two cycles later.
+        A word is in ``crc`` two cycles after it is taken, so one cycle after the CRC word, ``crc`` covers
+        all before it. Both are then compared part by part, and the answer is there three cycles later.
         """
         m.submodules.checksum = crc = Checksum(self.arch.stream_width)
         taken, matches = Signal(), Signal()
@@ -188,9 +188,10 @@ class PacketReader(wiring.Component):
         ]
         last = delay(m, word[:32], wait, "last")
         parts = Cat(word[n : n + 16] != 0 for n in range(32, self.arch.stream_width, 16))
-        rest = delay(m, delay(m, parts, wait - 1, "parts").any(), 2, "rest")
+        rest = delay(m, delay(m, parts, wait, "parts").any(), 1, "rest")
         differs = Cat(last[n : n + 2] != crc.crc[n : n + 2] for n in range(0, 32, 2))
-        m.d.sync += matches.eq(~rest & ~delay(m, differs, 1, "differs").any())
+        agrees = ~rest & ~delay(m, differs, 1, "differs").any()
+        m.d.sync += matches.eq(delay(m, agrees, 1, "agrees"))
         return matches
 
     def _truncated(self, m: Module, starts: Signal) -> None:

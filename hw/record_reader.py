@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.memory import BlockMemory, MemorySize
-from hw.pipeline import delay
+from hw.memory import MemorySize
+from hw.part_memory import PartMemory
 from hw.queue import Queue
 from hw.register_slice import RegisterSlice
 from hw.shapes import record_shape
@@ -80,7 +80,7 @@ class RecordReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
-        m.submodules.storage = storage = BlockMemory(*self.memory(arch))
+        m.submodules.storage = storage = PartMemory(*self.memory(arch), self.chunk_width)
         m.submodules.chunk_queue = chunks = Queue(self.chunk_width, self.QUEUE_DEPTH)
         m.d.comb += [
             storage.write_enable.eq(self.write_enable),
@@ -127,18 +127,14 @@ class RecordReader(wiring.Component):
             ]
         return issue, address, fetching
 
-    def _fetch(self, m: Module, storage: BlockMemory, chunks: Queue, issue: Signal, address: Signal) -> None:
-        """Read words and queue the chunk that was asked for of each."""
-        chunk_bits = len(address) - len(storage.read_address)
-        number = delay(m, address[:chunk_bits], BlockMemory.LATENCY, "chunk")
-        chosen = Signal(self.chunk_width, reset_less=True)
-        stages = [Signal(name=f"fetch_{n}") for n in range(BlockMemory.LATENCY + 1)]
+    def _fetch(self, m: Module, storage: PartMemory, chunks: Queue, issue: Signal, address: Signal) -> None:
+        """Queue the chunks that are asked for."""
+        stages = [Signal(name=f"fetch_{n}") for n in range(PartMemory.LATENCY)]
         m.d.comb += [
-            storage.read_address.eq(address[chunk_bits:]),
+            storage.read_address.eq(address),
             chunks.i.valid.eq(stages[-1]),
-            chunks.i.payload.eq(chosen),
+            chunks.i.payload.eq(storage.read_data),
         ]
-        m.d.sync += chosen.eq(storage.read_data.word_select(number, self.chunk_width))
         m.d.sync += [stage.eq(before) for stage, before in zip(stages, [issue, *stages], strict=False)]
         # Chunks of the bank before may still be on their way.
         with m.If(self.start):

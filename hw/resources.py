@@ -31,7 +31,8 @@ def block_memories(arch: ArchConfig) -> Counter[MemorySize]:
     ):
         found[size] += arch.clusters
     found[ActivationBuffer.memory(arch)] += arch.clusters * arch.tokens
-    found[SplitAdder.memory(arch)] += 1
+    if arch.split_slots:
+        found[SplitAdder.memory(arch)] += 1
     if arch.output_blocks:
         size, places, copies = ParameterMemory.memories(arch)
         found[size] += places * copies

@@ -1,12 +1,12 @@
 """The formats of ``spec`` as signal shapes, and the bundles that components pass to each other."""
 
-from amaranth.hdl import Shape, Signal, signed, unsigned
+from amaranth.hdl import Module, Shape, Signal, signed, unsigned
 from amaranth.lib import data, enum
 
 from spec.arch import ArchConfig
 from spec.layout import Layout
 from spec.outputs import MODE, OUTPUT_PARAMETERS
-from spec.packet import HEADER, descriptor_layout
+from spec.packet import HEADER, Opcode, descriptor_layout
 from spec.record import record_layout
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "mode_shape",
     "offer_shape",
     "parameters_shape",
+    "part_shape",
+    "psums_header",
     "record_shape",
     "token_shape",
     "vector_shape",
@@ -90,6 +92,11 @@ def descriptor_shape(arch: ArchConfig) -> data.StructLayout:
     return data.StructLayout(fields | block_shape(arch))
 
 
+def part_shape(arch: ArchConfig) -> dict[str, Shape]:
+    """Fields of a block descriptor that stay with the block once its first position is known."""
+    return {name: field.shape for name, field in descriptor_shape(arch) if name != "start"}
+
+
 def block_shape(arch: ArchConfig) -> dict[str, Shape]:
     """Number of the block whose output parameters are meant; empty without an output stage."""
     return {"block": _index(arch.output_blocks)} if arch.output_blocks else {}
@@ -145,7 +152,7 @@ def vector_shape(arch: ArchConfig) -> data.StructLayout:
     """One vector between decompressor, zero-skip controller and beat issuer.
 
     ``bitmap`` are the groups it has, ``live`` those worth a beat; ``values`` is its first beat's address.
-    ``end`` closes a block, whose ``block`` descriptor is then valid; ``last`` closes the job.
+    ``end`` closes a block, whose ``part_shape`` fields are then valid; ``last`` closes the job.
     """
     return data.StructLayout(
         {
@@ -158,14 +165,14 @@ def vector_shape(arch: ArchConfig) -> data.StructLayout:
             "end": 1,
             "last": 1,
             "job": JOB_WIDTH,
-            "block": descriptor_shape(arch),
         }
+        | part_shape(arch)
     )
 
 
 def closed_shape(arch: ArchConfig) -> data.StructLayout:
     """A block that has got its last beat."""
-    return data.StructLayout({"block": descriptor_shape(arch), "job": JOB_WIDTH, "last": 1})
+    return data.StructLayout(part_shape(arch) | {"job": JOB_WIDTH, "last": 1})
 
 
 def beat_shape(arch: ArchConfig) -> data.StructLayout:
@@ -226,15 +233,7 @@ def column_shape(arch: ArchConfig) -> data.StructLayout:
 
 def offer_shape(arch: ArchConfig) -> data.StructLayout:
     """What a cluster says of a drained block in its BLOCK_HEADER item."""
-    return data.StructLayout(
-        {
-            "sequence": 16,
-            "split": 1,
-            "slot": descriptor_shape(arch)["slot"].shape,
-            "others": 8,
-        }
-        | block_shape(arch)
-    )
+    return data.StructLayout({"sequence": _index(arch.block_depth)} | part_shape(arch))
 
 
 def item_shape(arch: ArchConfig) -> data.StructLayout:
@@ -247,6 +246,19 @@ def item_shape(arch: ArchConfig) -> data.StructLayout:
             "address": _index(arch.words_per_block),
         }
     )
+
+
+def psums_header(m: Module, arch: ArchConfig, item: data.View, offer: data.View, tag: Signal) -> data.View:
+    """Return the header of the answer with the block of ``offer``, which ``item`` was the request for."""
+    header = bundle(header_shape(), "header")
+    m.d.comb += [
+        header.opcode.eq(Opcode.PSUMS),
+        header.cluster.eq(item.cluster),
+        header.argument.eq(offer.sequence),
+        header.length.eq(arch.words_per_block),
+        header.tag.eq(tag),
+    ]
+    return header
 
 
 def job_shape(arch: ArchConfig) -> data.StructLayout:

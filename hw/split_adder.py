@@ -10,9 +10,8 @@ from hw.ecp5 import ecp5_gated_sum
 from hw.family import Family, family_of
 from hw.memory import BlockMemory, MemorySize
 from hw.pipeline import delay
-from hw.shapes import ItemKind, block_shape, bundle, header_shape, item_shape, offer_shape
+from hw.shapes import ItemKind, block_shape, bundle, item_shape, offer_shape, psums_header
 from spec.arch import ArchConfig
-from spec.packet import Opcode
 
 __all__ = ["SplitAdder"]
 
@@ -85,15 +84,10 @@ class SplitAdder(wiring.Component):
         m.d.comb += item.eq(delay(m, Value.cast(self.item), self.PART_LATENCY, "item", reset_less=False))
         emitting, sums, slot = self._parts(m)
         offer = data.View(offer_shape(arch), answer[: offer_shape(arch).size])
-        header = bundle(header_shape(), "header")
+        header = psums_header(m, arch, item, offer, self.tag)
         word, is_data, emits = Signal(arch.stream_width), Signal(), Signal()
         blocks = (ItemKind.BLOCK_HEADER, ItemKind.BLOCK_DATA, ItemKind.BLOCK_TRAILER)
         m.d.comb += [
-            header.opcode.eq(Opcode.PSUMS),
-            header.cluster.eq(item.cluster),
-            header.argument.eq(offer.sequence),
-            header.length.eq(arch.words_per_block),
-            header.tag.eq(self.tag),
             word.eq(Mux(item.kind == ItemKind.BLOCK_HEADER, header, answer)),
             is_data.eq(item.kind == ItemKind.BLOCK_DATA),
             emits.eq(emitting | ~Cat(item.kind == kind for kind in blocks).any()),

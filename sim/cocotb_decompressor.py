@@ -7,7 +7,7 @@ from typing import Any, Final
 import cocotb
 
 from hw.decompressor import Decompressor
-from hw.shapes import LoadKind
+from hw.shapes import LoadKind, part_shape
 from sim.ports import Ports
 from sim.streams import start
 from sim.subject import subject_arch
@@ -16,7 +16,6 @@ from spec.record import Record, advance_records, encode_record
 
 ARCH: Final = subject_arch()
 POSITIONS: Final = ARCH.max_inputs
-HOST_FIELDS: Final = {"block"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def expected(blocks: list[Block], weight_bank: int, activation_bank: int, job: i
     """What a job sends; a vector without groups stands nowhere, and only an end shows its block."""
     sent, values = [], 0
     for n, block in enumerate(blocks):
-        descriptor = {name: value for name, value in block.descriptor.items() if name not in HOST_FIELDS}
+        part = {name: block.descriptor[name] for name in part_shape(ARCH)}
         count = max(len(block.vectors), 1)
         for number, (position, bitmap) in enumerate(block.vectors or [(0, 0)]):
             end = number == count - 1
@@ -68,7 +67,7 @@ def expected(blocks: list[Block], weight_bank: int, activation_bank: int, job: i
                 "job": job,
             }
             place: dict[str, Any] = {"position": position} if bitmap else {}
-            sent.append(vector | place | ({"block": descriptor} if end else {}))
+            sent.append(vector | place | (part if end else {}))
             values += bitmap.bit_count()
     return sent
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import cocotb
 
 from hw.output_buffer import OutputBuffer
-from hw.shapes import ItemKind, offer_shape
+from hw.shapes import ItemKind, offer_shape, part_shape
 from sim.ports import Ports, encode_bundle
 from sim.streams import start
 from sim.subject import subject_arch
@@ -23,9 +23,8 @@ class Block:
     """A random block of ``job``; its psums in the order in which they are answered."""
 
     def __init__(self, rng: random.Random, job: int, sequence: int, last: bool) -> None:
-        slot = rng.randrange(ARCH.split_slots)
-        fields = {"split": rng.randrange(2), "slot": slot, "others": rng.randrange(256)}
-        self.closed = {"block": fields, "job": job, "last": int(last)}
+        fields = {name: rng.getrandbits(shape.width) for name, shape in part_shape(ARCH).items()}
+        self.closed = {**fields, "job": job, "last": int(last)}
         self.offer = encode_bundle(offer_shape(ARCH), {**fields, "sequence": sequence})
         self.psums = [rng.randint(*signed_range(ARCH.psum_width)) for _ in range(PSUMS)]
 

@@ -80,7 +80,7 @@ def random_parts(rng: random.Random, blocks: int) -> list[Part]:
         part = Part(
             psums,
             rng.randrange(ARCH.clusters),
-            rng.getrandbits(16),
+            rng.randrange(ARCH.block_depth),
             rng.randrange(ARCH.split_slots),
             rng.randrange(256),
             False,

@@ -7,7 +7,7 @@ import cocotb
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.shapes import LoadKind
+from hw.shapes import LoadKind, part_shape
 from hw.zero_skip import ZeroSkip
 from sim.ports import Ports
 from sim.streams import StreamSink, start
@@ -57,8 +57,8 @@ def random_vectors(rng: random.Random, count: int) -> list[dict[str, Any]]:
                 "end": int(end),
                 "last": int(end and rng.random() < 0.3),
                 "job": rng.randrange(4),
-                "block": {"start": rng.randrange(ARCH.max_inputs), "split": rng.randrange(2)},
             }
+            | {name: rng.getrandbits(shape.width) for name, shape in part_shape(ARCH).items()}
         )
     return vectors
 

@@ -31,9 +31,9 @@ _POWERS: Final = {
     "record_depth": (2, 1 << 16),
     "block_depth": (2, 1 << 12),
     "queue_depth": (4, 64),
-    "split_slots": (1, 256),
 }
 _MOST_OUTPUT_BLOCKS: Final = 1 << 12
+_MOST_SPLIT_SLOTS: Final = 256
 
 
 def _is_power(value: int) -> bool:
@@ -72,7 +72,8 @@ class ArchConfig(BaseModel):
     queue_depth : int
         Vectors the zero-skip controller looks ahead.
     split_slots : int
-        Blocks that may be split along K and be under way at once.
+        Blocks that may be split along K and be under way at once; a power of two, or 0 with a single cluster,
+        which has nobody to share blocks with: there is no split adder then.
     output_blocks : int
         Blocks of a layer whose output parameters fit on chip; a power of two, or 0: there is no output
         stage, and every answer is psums. See ``spec.outputs``.
@@ -124,7 +125,8 @@ class ArchConfig(BaseModel):
             "split_slots": 1 << max(clusters - 1, 1).bit_length(),
         }
         for name, value in derived.items():
-            if filled.get(name, 0) == 0:
+            # No split slots at all is a choice of its own.
+            if name not in filled or (filled[name] == 0 and name != "split_slots"):
                 filled[name] = value
         if filled.get("record_depth", 0) == 0 and isinstance(filled.get("value_depth", 4096), int):
             # Half as many records as beats, of the default record width: ample at every metadata budget.
@@ -142,6 +144,12 @@ class ArchConfig(BaseModel):
         if blocks and not (_is_power(blocks) and blocks <= _MOST_OUTPUT_BLOCKS):
             raise ValueError(
                 f"`output_blocks` must be 0 or a power of two up to {_MOST_OUTPUT_BLOCKS}, not {blocks}"
+            )
+        slots = self.split_slots
+        if not ((_is_power(slots) and slots <= _MOST_SPLIT_SLOTS) or (slots == 0 and self.clusters == 1)):
+            raise ValueError(
+                f"`split_slots` must be a power of two from 1 to {_MOST_SPLIT_SLOTS}, "
+                f"or 0 with a single cluster, not {slots}"
             )
         if not self.lanes <= self.segment <= 16 * self.lanes:
             raise ValueError(
@@ -337,7 +345,7 @@ PRESETS: Final[dict[str, dict[str, int]]] = {
         "psum_width": 24,
         "activation_depth": 1024,
         "block_depth": 32,
-        "split_slots": 1,
+        "split_slots": 0,
     },
     "paper": {"clusters": 32, "lanes": 8, "tokens": 16, "stream_width": 512},
 }

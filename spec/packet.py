@@ -152,19 +152,13 @@ def descriptor_layout(arch: ArchConfig) -> Layout:
     """Fields of a block descriptor.
 
     ``start``: position of the part's first segment. ``split``: the block has several parts, whose
-    psums are summed in ``slot``; ``others`` is their number less one. ``block``: number of the block, of
-    which the core reads no more bits than ``output_blocks`` needs.
+    psums are summed in ``slot``; ``others`` is their number less one; the three are left out without
+    ``split_slots``. ``block``: number of the block, of which the core reads no more bits than
+    ``output_blocks`` needs.
     """
-    return Layout(
-        "block descriptor",
-        (
-            ("start", arch.position_width),
-            ("split", 1),
-            ("slot", max((arch.split_slots - 1).bit_length(), 1)),
-            ("others", 8),
-            ("block", 16),
-        ),
-    )
+    parts = (("split", 1), ("slot", max((arch.split_slots - 1).bit_length(), 1)), ("others", 8))
+    shared = parts if arch.split_slots else ()
+    return Layout("block descriptor", (("start", arch.position_width), *shared, ("block", 16)))
 
 
 def opcodes_of(arch: ArchConfig) -> tuple[Opcode, ...]:

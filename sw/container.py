@@ -39,10 +39,10 @@ class Descriptor:
     """A block descriptor's fields (see ``spec.packet.descriptor_layout``)."""
 
     start: int
-    split: int
-    slot: int
-    others: int
     block: int
+    split: int = 0
+    slot: int = 0
+    others: int = 0
 
 
 @dataclass(frozen=True)

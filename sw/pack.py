@@ -118,13 +118,9 @@ class _Writer:
         arch, layout = self.arch, descriptor_layout(self.arch)
         words = []
         for part in parts:
-            fields = {
-                "start": part.start,
-                "split": int(part.parts > 1),
-                "slot": part.slot,
-                "others": part.parts - 1,
-                "block": part.block,
-            }
+            fields = {"start": part.start, "block": part.block}
+            if arch.split_slots:
+                fields |= {"split": int(part.parts > 1), "slot": part.slot, "others": part.parts - 1}
             words.append(layout.encode(fields).to_bytes(self.word_bytes, "little"))
         yield self.packet(Opcode.BLOCKS, b"".join(words), cluster)
         yield self.packet(Opcode.RECORDS, pack_fields(_records(vectors, arch), arch.record_width), cluster)

@@ -134,7 +134,7 @@ class _Machine:
             for part, psums in enumerate(_psums(bank, inputs, direction, self.arch)):
                 self._check(psums, cluster)
                 block = bank.blocks[part]
-                if block["split"]:
+                if block.get("split"):
                     summed, left = slots.pop(block["slot"], (np.zeros_like(psums), block["others"] + 1))
                     psums, left = summed + psums, left - 1
                     self._check(psums, cluster)

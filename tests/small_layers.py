@@ -19,8 +19,9 @@ def small_archs(draw: st.DrawFn) -> ArchConfig:
     lanes = draw(st.sampled_from([1, 2, 4]))
     groups = draw(st.sampled_from([1, 2, 4, 8, 16]))
     stream_width = draw(st.sampled_from([64, 128, 256]))
+    clusters = draw(st.integers(1, 4))
     return ArchConfig(
-        clusters=draw(st.integers(1, 4)),
+        clusters=clusters,
         lanes=lanes,
         tokens=draw(st.integers(1, 5)),
         segment=lanes * groups,
@@ -33,7 +34,7 @@ def small_archs(draw: st.DrawFn) -> ArchConfig:
         value_depth=max(draw(st.sampled_from([128, 256, 4096])), stream_width // lanes),
         record_depth=draw(st.sampled_from([2, 8, 256])),
         block_depth=draw(st.sampled_from([2, 4, 64])),
-        split_slots=draw(st.sampled_from([1, 2, 4])),
+        split_slots=draw(st.sampled_from([0, 2] if clusters == 1 else [1, 2, 4])),
     )
 
 

@@ -99,6 +99,11 @@ def test_one_plane_is_packed_without_gaps(width: int) -> None:
             {"weight_width": 3, "value_depth": 16, "stream_width": 128},
             "must hold one stripe, 32 beats, not 16",
         ),
+        (
+            {"split_slots": 3},
+            "`split_slots` must be a power of two from 1 to 256, or 0 with a single cluster, not 3",
+        ),
+        ({"split_slots": 0, "clusters": 2}, "`split_slots` must .* or 0 with a single cluster, not 0"),
     ],
 )
 def test_impossible_formats_are_refused(fields: dict[str, int], message: str) -> None:

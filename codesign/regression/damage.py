@@ -263,7 +263,7 @@ def _odd_contents(parts: _Parts) -> Iterator[Damage]:
         return change
 
     odd = {"starts at the last position": {"start": (1 << arch.position_width) - 1}}
-    for slot in {0, arch.split_slots - 1}:
+    for slot in {0, arch.split_slots - 1} if arch.split_slots else ():
         odd[f"parts of slot {slot} that never complete"] = {"split": 1, "slot": slot, "others": 255}
         odd[f"parts of slot {slot} that complete at once"] = {"split": 1, "slot": slot, "others": 0}
         odd[f"parts of slot {slot} that complete in pairs"] = {"split": 1, "slot": slot, "others": 1}

@@ -7,6 +7,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from hw.beat_issuer import BeatIssuer
 from hw.pipeline import delay
+from hw.shapes import part_shape
 from sim.formal.bug import Bug
 from sim.formal.harness import Harness
 from sim.formal.proof import Proof
@@ -46,7 +47,10 @@ class BeatIssuerHarness(Harness):
         closed = self.order(
             m,
             "closed",
-            (i.moved & vector.end, Cat(vector.block.as_value(), vector.job, vector.last)),
+            (
+                i.moved & vector.end,
+                Cat(*(vector[name] for name in part_shape(_ARCH)), vector.job, vector.last),
+            ),
             (issuer.closed.valid, issuer.closed.payload.as_value()),
             most=2,
         )

@@ -13,7 +13,7 @@ _WIDTH, _PATIENCE = 16, 3
 
 
 class WidenerHarness(Harness):
-    """Two bytes make a word; at most two words are inside, or one and half of the next."""
+    """Two bytes make a word; one word is inside, or half of the next."""
 
     def describe(self, m: Module) -> None:
         widener = self.component
@@ -23,19 +23,17 @@ class WidenerHarness(Harness):
         with m.If(i.moved):
             m.d.sync += [half.eq(~half), low.eq(widener.i.payload)]
         complete = (i.moved & half, Cat(low, widener.i.payload))
-        order = self.order(m, "order", complete, (o.moved, widener.o.payload), most=2)
+        order = self.order(m, "order", complete, (o.moved, widener.o.payload), most=1)
         self.within(m, "takes", _PATIENCE + 1, i.waits)
-        self.within(m, "moves", 1, (order.inside != 0) & ~widener.o.valid)
-        self.reach(m, "second_word", order.tagged & (order.ahead == 1) & o.moved)
+        self.claim(m, "latency_is_one", widener.o.valid == (order.inside != 0))
+        self.reach(m, "second_word", half & (widener.o.payload[:8] == 1) & i.moved)
+        self.reach(m, "word", order.tagged & o.moved)
 
-        word, full = self.interior.signal("word"), self.interior.signal("full")
         self.lemma(m, "half", self.interior.signal("count") == half)
-        self.lemma(m, "byte_is_here", ~half | (word[8:] == low))
-        self.lemma(m, "half_or_full", ~(half & full))
-        self.lemma(m, "counted", order.inside == full + widener.o.valid)
+        self.lemma(m, "byte_is_here", ~half | (widener.o.payload[8:] == low))
+        self.lemma(m, "half_or_full", ~(half & widener.o.valid))
         self.lemma(m, "tag_is_inside", ~order.tagged | (order.ahead < order.inside))
-        here = Mux(widener.o.valid & (order.ahead == 0), widener.o.payload, word)
-        self.lemma(m, "tag_is_here", ~order.tagged | (here == order.word))
+        self.lemma(m, "tag_is_here", ~order.tagged | (widener.o.payload == order.word))
 
 
 class NarrowerHarness(Harness):
@@ -64,7 +62,10 @@ class NarrowerHarness(Harness):
 BYTE_WIDENER = Proof(
     subject=ByteWidener,
     harness=lambda widener: WidenerHarness(widener(_WIDTH)),
-    bug=Bug("leave.eq(full & ~self.o.valid)", "leave.eq(full & (~self.o.valid | self.i.valid))"),
+    bug=Bug(
+        "self.o.payload.eq(word), self.i.ready.eq(~self.o.valid)]",
+        "self.o.payload.eq(word), self.i.ready.eq(~self.o.valid | self.o.ready)]",
+    ),
     depth=12,
     cover=10,
     induction=6,

@@ -12,7 +12,7 @@ from sim.formal.proof import Proof
 
 __all__ = ["CHECKSUM"]
 
-_WIDTH: Final = 8
+_WIDTH: Final = 40
 _POLYNOMIAL: Final = 0xEDB88320
 """Of IEEE 802.3, lowest power in the highest bit."""
 _ONES: Final = 0xFFFFFFFF
@@ -50,15 +50,19 @@ class ChecksumHarness(Harness):
         kept = Mux(delay(m, starts, 1, "anew"), 0, _share("register", ~crc_before))
         due = Mux(valid, ~(kept ^ delay(m, added, 1, "added")), crc_before)
         self.claim(m, "a_word_further", checksum.crc == due)
-        # zlib.crc32(b"ab")
-        self.reach(m, "two_bytes", checksum.crc == 0x9E83486D)
-        self.lemma(m, "added", ~here | (self.interior.signal("folded") == added))
+        # zlib.crc32(b"abcde")
+        self.reach(m, "five_bytes", checksum.crc == 0x8587D865)
+        first, rest = (self.interior.signal(name) for name in ("first_1", "rest_1"))
+        self.lemma(m, "first", ~here | (first == word[:32]))
+        self.lemma(m, "rest", ~here | (rest == _share("word", Cat(Const(0, 32), word[32:]))))
 
 
 CHECKSUM = Proof(
     subject=Checksum,
     harness=lambda checksum: ChecksumHarness(checksum(_WIDTH)),
-    bug=Bug("Mux(anew, 0, own)", "Mux(starts, 0, own)"),
+    bug=Bug(
+        "(register | starts.replicate(_WIDTH)) ^ first", "(register & ~starts.replicate(_WIDTH)) ^ first"
+    ),
     depth=6,
     cover=8,
     induction=3,
