@@ -59,9 +59,8 @@ class Checksum(wiring.Component):
         register = Signal(_WIDTH, init=_ONES)
         reached = [_step(0, 1 << bit, word_bytes) for bit in range(self.width)]
         first = delay(m, self.data[:_WIDTH], 1, "first")
-        rest: Value = Const(0)
-        if self.width > _WIDTH:
-            rest = delay(m, _parities(self.data[_WIDTH:], reached[_WIDTH:]), 1, "rest")
+        others = _parities(self.data[_WIDTH:], reached[_WIDTH:]) if self.width > _WIDTH else Const(0)
+        rest = delay(m, others, 1, "rest")
         starts, valid = (
             delay(m, signal, 1, name, reset_less=False)
             for signal, name in ((self.start, "starts"), (self.valid, "valid"))
