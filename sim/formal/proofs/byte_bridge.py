@@ -62,10 +62,7 @@ class NarrowerHarness(Harness):
 BYTE_WIDENER = Proof(
     subject=ByteWidener,
     harness=lambda widener: WidenerHarness(widener(_WIDTH)),
-    bug=Bug(
-        "self.o.payload.eq(word), self.i.ready.eq(~self.o.valid)]",
-        "self.o.payload.eq(word), self.i.ready.eq(~self.o.valid | self.o.ready)]",
-    ),
+    bug=Bug("with m.Elif(self.o.ready):", "with m.Else():"),
     depth=12,
     cover=10,
     induction=6,
