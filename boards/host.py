@@ -30,6 +30,8 @@ class Board:
         Seconds in which a job must move at least one byte.
     tries : int
         Times that a job is begun before it is given up.
+    attempts : int
+        See ``Session``.
     seed : int, optional
         Of the session's number.
 
@@ -53,13 +55,14 @@ class Board:
         baud: int = BAUD,
         patience: float = 30,
         tries: int = 3,
+        attempts: int = 12,
         seed: int | None = None,
     ) -> None:
         self.line: Final = line
         self.patience: Final = patience
         self.tries: Final = tries
         self.restarts = 0
-        self._session = Session(line, timeout=timeout, baud=baud, seed=seed)
+        self._session = Session(line, timeout=timeout, baud=baud, attempts=attempts, seed=seed)
         self.identity: Final[Identity] = self._session.connect()
 
     @classmethod

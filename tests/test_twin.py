@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from boards.host import Board
 from boards.line import SerialLine
 from boards.session import Session, SessionLostError
-from codesign import link_faults
+from codesign import board_check, board_run, link_faults
+from codesign.board_check import check_board, pruned_minilm
 from codesign.files import write_arrays
 from codesign.link_faults import Campaign
 from codesign.twins import TWIN_BAUD, start_twin
+from codesign.verification import integer_product
 from sim.twin import Twin
 from spec.arch import ArchConfig
 from tests.command_runs import Run, SmallModel, is_one_sentence
@@ -67,10 +71,58 @@ def test_damaged_lines_dead_hosts_and_resets_end_in_the_right_answer(twin: Twin)
 
     assert tally.wrong == []
     assert tally.refused == 0
-    assert tally.right == tally.jobs
-    assert {"lost", "doubled", "flipped", "host dies", "board reset"} <= set(tally.faults)
+    assert tally.right + tally.told == tally.jobs
+    assert tally.told == tally.faults["board silent"] + tally.faults["other architecture"]
+    assert {"lost", "doubled", "flipped", "host dies", "board reset", "board silent"} <= set(tally.faults)
+    assert tally.slowest_seconds < 60
     assert tally.repeats > 0
     assert tally.restarts > 0
+
+
+@pytest.mark.slow
+def test_a_campaign_sees_a_board_that_does_what_it_cannot_do(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_faults.Board, "check", lambda board, arch: None)
+
+    tally = Campaign(twin.port, ARCH, seed=0).run(1)
+
+    assert len(tally.wrong) == 1
+    assert re.fullmatch(r"a job was done where `\w+` \d+ instead of was due", tally.wrong[0])
+
+
+@pytest.mark.slow
+def test_a_matrix_of_minilm_on_a_twin_equals_pytorch(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, activations = pruned_minilm("layer0.attention_output", 0.99, 2, ARCH)
+    with Board.open(twin.port, baud=TWIN_BAUD, timeout=1) as board:
+        report = check_board(board, layer, activations)
+        monkeypatch.setattr(board_run, "integer_outputs", lambda *_: np.zeros((384, 2), np.int64))
+        other = check_board(board, layer, activations)
+
+    assert (report["mismatches"], report["failures"]) == (0, [])
+    assert report["kept"] > 1000
+    assert report["counters"]["beats"][0] == report["counters"]["beats"][1] > 0
+    # Were PyTorch to say something else, it would be seen.
+    assert other["mismatches"] == np.count_nonzero(integer_product(layer.weights, activations)) > 0
+    assert "outputs differ from PyTorch" in other["failures"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--board", "nowhere"), "board nowhere is unknown; known are icebreaker"),
+        (("--board", BOARD, "--layer", "layer9"), "`--layer` layer9 is none of layer0.qkv, "),
+        (("--board", BOARD, "--port", "/dev/nowhere"), "port /dev/nowhere cannot be opened: no such file"),
+    ],
+)
+def test_a_check_of_bad_input_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert board_check.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert is_one_sentence(captured.err)
+    assert message in captured.err
 
 
 @pytest.mark.slow
