@@ -146,7 +146,7 @@ class Campaign:
     def _stranger(self) -> None:
         """Another session in the middle of a job, as after a reset of the board."""
         line = _Interrupted(
-            SerialLine(self.port, TWIN_BAUD), after=self._rng.randrange(2, 5), event=_Event.STRANGER
+            SerialLine(self.port, TWIN_BAUD), after=self._rng.randrange(1, 3), event=_Event.STRANGER
         )
         self._judge(line)
         self.tally.faults["board reset"] += line.happened
@@ -154,7 +154,7 @@ class Campaign:
     def _silence(self) -> None:
         """A board that never answers, or not any more."""
         line = _Interrupted(
-            SerialLine(self.port, TWIN_BAUD), after=self._rng.randrange(1, 5), event=_Event.SILENCE
+            SerialLine(self.port, TWIN_BAUD), after=self._rng.randrange(3), event=_Event.SILENCE
         )
         self.tally.faults["board silent"] += 1
         self._expect(
@@ -237,7 +237,11 @@ class _Event(Enum):
 
 
 class _Interrupted:
-    """A line on which something happens to the ``after``-th request, counted from 1."""
+    """A line on which something happens before one of the requests.
+
+    Before the first if ``after`` is 0, else when so many have been sent to a board that answers: the host
+    may have asked more than once who is there.
+    """
 
     def __init__(self, line: SerialLine, *, after: int, event: _Event) -> None:
         self.line: Final = line
@@ -245,18 +249,20 @@ class _Interrupted:
         self.happened = False
         self._event = event
         self._left = after
+        self._answers = False
 
     def send(self, data: bytes) -> None:
-        self._left -= 1
-        if self._left == 0:
+        if not self.happened and self._left == 0:
             self.happened = True
             if self._event is _Event.STRANGER:
                 self.line.send(encode_frame(Frame(0xFFFF, Kind.CONNECT)))
+        self._left -= self._answers
         if not self._silent:
             self.line.send(data)
 
     def receive(self, seconds: float) -> bytes:
         data = self.line.receive(seconds)
+        self._answers = self._answers or bool(data)
         return b"" if self._silent else data
 
     def clear(self) -> None:
