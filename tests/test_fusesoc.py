@@ -80,7 +80,7 @@ def test_fusesoc_lints_the_core_without_a_warning(bus: Bus, tmp_path: Path, run:
     assert "UNDRIVEN" in fusesoc(tmp_path / "core", "lint", tmp_path / "other").stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("bus", [Bus.STREAM, Bus.AXI])
 def test_the_self_check_passes_and_sees_a_wrong_word(bus: Bus, tmp_path: Path, run: Run) -> None:
     folder, work = tmp_path / "core", tmp_path / "work"
@@ -103,7 +103,7 @@ def test_the_self_check_passes_and_sees_a_wrong_word(bus: Bus, tmp_path: Path, r
         assert "all as expected" not in ended.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_synthesis_leaves_a_netlist_of_ecp5_cells(core: Path, tmp_path: Path) -> None:
     done = fusesoc(core, "synth", tmp_path / "work")
 
@@ -130,7 +130,7 @@ def test_the_answers_of_the_self_check_are_pytorchs(name: str) -> None:
     assert result.counters["skipped_beats"] > 0 or arch.pes == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["tiny", "odd"])
 def test_the_rtl_gives_the_answers_of_the_self_check(name: str) -> None:
     arch = ARCHS[name]
