@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from boards.catalog import find_board
 from boards.host import Board
 from boards.line import SerialLine
 from boards.session import Session, SessionLostError
@@ -64,6 +65,21 @@ def test_a_packed_file_on_a_twin_equals_pytorch(run: Run, small_model: SmallMode
     for ran, counted in zip(report["layers"], json.loads(out)["layers"], strict=True):
         assert ran["counters"]["load_cycles"] == counted["load_cycles"]
         assert ran["counters"]["beats"] > 0
+
+
+@pytest.mark.slow
+def test_the_architecture_of_a_board_runs_on_its_twin(
+    run: Run, small_model: SmallModel, tmp_path: Path
+) -> None:
+    packed = tmp_path / "board.mxv"
+    assert run("pack", small_model.pruned, "--arch", find_board(BOARD).arch, "-o", packed)[0] == 0
+
+    status, out, err = run("run", packed, "--twin", BOARD, "--tokens", 3, "--json")
+
+    assert (status, err) == (0, "")
+    report = json.loads(out)
+    assert report["bit_exact"]
+    assert report["arch"] == find_board(BOARD).identity().arch.model_dump()
 
 
 @pytest.mark.slow
