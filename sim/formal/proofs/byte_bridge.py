@@ -71,7 +71,10 @@ BYTE_WIDENER = Proof(
 BYTE_NARROWER = Proof(
     subject=ByteNarrower,
     harness=lambda narrower: NarrowerHarness(narrower(_WIDTH)),
-    bug=Bug("self.i.ready.eq(~self.o.valid)", "self.i.ready.eq(~self.o.valid | (left == 0))"),
+    bug=Bug(
+        "eq(word[:8]), self.i.ready.eq(~self.o.valid)",
+        "eq(word[:8]), self.i.ready.eq(~self.o.valid | (left == 0))",
+    ),
     depth=12,
     cover=10,
     induction=10,
