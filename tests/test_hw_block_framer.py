@@ -50,6 +50,6 @@ def test_block_framer_writes_headers_and_passes_words(output_blocks: int) -> Non
                 port = getattr(framer, name)
                 assert context.get(port.as_value() if name == "kind" else port) == value
 
-    simulator = Simulator(framer)
+    simulator: Any = Simulator(framer)
     simulator.add_testbench(bench)
     simulator.run()
