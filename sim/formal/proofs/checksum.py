@@ -13,11 +13,11 @@ from sim.formal.proof import Proof
 
 __all__ = ["CHECKSUM"]
 
-_WIDTH: Final = 40
+_WIDTH: Final = 8
 _POLYNOMIAL: Final = 0xEDB88320
 """Of IEEE 802.3, lowest power in the highest bit."""
 _ONES: Final = 0xFFFFFFFF
-_BYTES: Final = b"abcde"
+_BYTES: Final = b"a"
 
 
 def _shifted() -> list[set[tuple[str, int]]]:
@@ -64,7 +64,7 @@ class ChecksumHarness(Harness):
         m.d.sync += due.eq(Mux(here, near ^ far, before))
         self.claim(m, "a_word_further", checksum.crc == ~due)
         spelled = delay(m, here & starts & (word == int.from_bytes(_BYTES, "little")), 1, "spelled")
-        self.reach(m, "five_bytes", spelled & (checksum.crc == zlib.crc32(_BYTES)))
+        self.reach(m, "one_byte", spelled & (checksum.crc == zlib.crc32(_BYTES)))
         self.lemma(m, "first", ~here | (self.interior.signal("first") == word[:32]))
         self.lemma(m, "rest", ~here | (self.interior.signal("rest") == far))
 
