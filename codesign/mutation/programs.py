@@ -9,6 +9,7 @@ import numpy as np
 from codesign.regression.aftermath import Aftermath, aftermath_defects, draw_aftermaths, wrong_bits
 from codesign.regression.cases import full_layer, standard_jobs
 from codesign.regression.defects import all_defects, defects
+from codesign.regression.directed import directed_jobs
 from codesign.regression.jobs import Job, answer_words, make_jobs, stream_of
 from codesign.regression.resets import reset_trial
 from codesign.regression.runs import split_answers
@@ -69,9 +70,9 @@ class Program:
 def programs(arch: ArchConfig, scenarios: int) -> Iterator[Program]:
     """Yield what the regression sends, what kills most mutants first.
 
-    Jobs of random ``scenarios`` and at every edge, dense ones, resets in mid-run, damaged streams of every
-    kind, and wrong bits of headers. Damaged streams that fill a whole memory are left out: simulating them
-    takes most of the time of all.
+    Jobs of random ``scenarios`` and at every edge, dense and directed ones, resets in mid-run, damaged
+    streams of every kind, and wrong bits of headers. Damaged streams that fill a whole memory are left out:
+    simulating them takes most of the time of all.
     """
     yield _scenario(arch, 0, 600)
     yield _scenario(arch, 1, 600, stalls=(0.3, 0.3))
@@ -79,6 +80,7 @@ def programs(arch: ArchConfig, scenarios: int) -> Iterator[Program]:
     for seed in range(2, 2 + scenarios):
         yield _scenario(arch, seed, 1500, stalls=(0.05, 0.6) if seed % 3 == 0 else (0.0, 0.0))
     yield _jobs("dense layers", _dense_jobs(arch), arch)
+    yield _jobs("directed layers", directed_jobs(arch), arch)
     yield _scenario(arch, 2 + scenarios, 600, stalls=(0.9, 0.9))
     yield from _resets(arch)
     size = arch.stream_width // 8

@@ -316,6 +316,9 @@ def _garbage(parts: _Parts) -> Iterator[Damage]:
         for place in (Opcode.PASS, Opcode.ACTIVATIONS, Opcode.END):
             stream = parts.before(place, parts.noise(number))
             yield Damage(f"{number} random words before {place.name}", stream, no_sync)
+    # An error hides those behind it up to a BEGIN that is sound.
+    spoilt = reframe(parts.packets[0], parts.arch)[:-1] + b"\xff"
+    yield Damage("a BEGIN with a wrong CRC behind an error", bytes(parts.size) + spoilt, no_sync)
     for number in range(20):
         pieces = [parts.sync if parts.rng.random() < 0.3 else parts.noise(1) for _ in range(30)]
         yield Damage(f"random words and SYNC {number}", b"".join([*pieces, parts.noise(1)]), ANY)

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from codesign.regression.cases import Case, full_layer
 from codesign.regression.jobs import Job, make_jobs
 from codesign.regression.layers import limit_layer, random_activations, random_layer
-from codesign.regression.output_cases import with_outputs
+from codesign.regression.output_cases import random_outputs, with_outputs
+from codesign.regression.restreamed import stuffed, with_unused_fields
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
 from spec.numbers import signed_range
+from spec.outputs import MULTIPLIER_WIDTH
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer
+from sw.outputs import OutputParameters
 from sw.pack import pack
 
 __all__ = ["directed_jobs"]
@@ -29,8 +32,11 @@ def directed_jobs(arch: ArchConfig, seed: int = 5) -> list[Job]:
     """
     rng = np.random.default_rng(seed)
     cases = [case for direction in Direction for case in _cases(rng, arch, direction)]
+    whole = random_layer(rng, arch, (2 * arch.clusters * arch.segment, 30), Direction.VERTICAL, 0.4)
+    cases.append(("whole blocks", whole, random_activations(rng, arch, whole, arch.tokens)))
     numbered = [(f"directed {number}: {name}", layer, x) for number, (name, layer, x) in enumerate(cases)]
-    return make_jobs([case for case in numbered if _fits(case[1], arch)], arch)
+    jobs = make_jobs([case for case in numbered if _fits(case[1], arch)], arch)
+    return [*jobs, stuffed(jobs[-1], arch), with_unused_fields(jobs[-1], arch)]
 
 
 def _cases(rng: np.random.Generator, arch: ArchConfig, direction: Direction) -> Iterator[Case]:
@@ -43,6 +49,11 @@ def _cases(rng: np.random.Generator, arch: ArchConfig, direction: Direction) -> 
     yield from _single_vectors(rng, arch, direction)
     dense = full_layer(rng, (2 * size - 1, 2 * size - 1), direction, *signed_range(arch.weight_width))
     yield "dense, no whole blocks", dense, random_activations(rng, arch, dense, 2 * arch.tokens + 1)
+    silent = np.zeros((2 * size - 1, arch.tokens), np.int64)
+    yield "dense, nothing but zeros", dense, silent
+    yield from _short_passes(rng, arch, direction)
+    if arch.output_blocks:
+        yield from _coarse_scales(rng, arch, direction)
     layer, extremes = limit_layer(arch, direction)
     yield "psums at their limits", layer, extremes
 
@@ -139,6 +150,40 @@ def _single_vectors(rng: np.random.Generator, arch: ArchConfig, direction: Direc
             activations = random_activations(rng, arch, layer, arch.tokens) | 1
             activations[np.arange(60) % size < zeros] = 0
             yield f"{len(places)} vectors, {zeros} zeros", layer, activations
+
+
+def _short_passes(rng: np.random.Generator, arch: ArchConfig, direction: Direction) -> Iterator[Case]:
+    """Chunks of which the first takes long and the others a vector: a pass comes while its bank is in use."""
+    if arch.max_inputs > 64:
+        return
+    shape = (arch.clusters * arch.segment, 4 * arch.max_inputs)
+    mask = np.zeros(shape, np.bool_)
+    mask[:, : arch.max_inputs] = True
+    mask[:: arch.segment, :: arch.max_inputs] = True
+    layer = _masked(rng, mask, direction, arch)
+    yield "short passes behind a long one", layer, random_activations(rng, arch, layer, arch.tokens)
+
+
+def _coarse_scales(rng: np.random.Generator, arch: ArchConfig, direction: Direction) -> Iterator[Case]:
+    """Multipliers of few bits, each of which shows in the codes; and codes that are single activations.
+
+    Of the latter the factor is a power of two and taken back by the shift, so that for negative ones every
+    bit of some partial product is seen.
+    """
+    rows = min(arch.output_blocks * arch.segment, 64)
+    for _ in range(3):
+        layer = random_layer(rng, arch, (rows, 30), direction, 0.7)
+        its = random_outputs(rng, layer.weights, arch.activation_width, relu=False, table=False)
+        dropped = np.minimum(rng.integers(8, 30, rows), its.shift - 1)
+        few = replace(its, multiplier=its.multiplier >> dropped, shift=its.shift - dropped)
+        activations = random_activations(rng, arch, layer, 2 * arch.tokens)
+        yield "coarse scales", replace(layer, outputs=few), activations
+    mask = np.arange(rows)[:, None] % 30 == np.arange(30)
+    shift = 1 + np.arange(rows) // 2 % (MULTIPLIER_WIDTH - 1)
+    plain = OutputParameters(np.zeros(rows, np.int64), 1 << shift, shift)
+    layer = full_layer(rng, mask.shape, direction, 1, 1)
+    layer = replace(layer, mask=mask, weights=mask.astype(np.int8), outputs=plain)
+    yield "shifted to and fro", layer, random_activations(rng, arch, layer, 2 * arch.tokens)
 
 
 def _masked(

@@ -1,0 +1,50 @@
+"""Jobs in other words: streams that mean the same as those that the packer writes."""
+
+from dataclasses import replace
+from typing import Final
+
+from codesign.regression.jobs import Job, frames
+from spec.arch import ArchConfig
+from spec.packet import (
+    Header,
+    Opcode,
+    Packet,
+    descriptor_layout,
+    frame_packet,
+    framing_words,
+)
+
+__all__ = ["stuffed", "with_unused_fields"]
+
+_NOTE: Final = 0x7F
+"""Opcode of a packet that the core ignores but for its CRC."""
+
+
+def stuffed(job: Job, arch: ArchConfig) -> Job:
+    """Return ``job`` with a packet for the host behind its head, in which every word is SYNC, stuffed."""
+    size = arch.stream_width // 8
+    payload = framing_words(size)[0] * 3
+    note = frame_packet(Header(_NOTE, len(payload) // size), payload, size)
+    return replace(job, name=f"{job.name}, stuffed", packed=replace(job.packed, head=job.packed.head + note))
+
+
+def with_unused_fields(job: Job, arch: ArchConfig) -> Job:
+    """Return ``job`` with ones in the fields that say nothing of a block that is not split."""
+    passes = tuple(
+        replace(one, data=b"".join(_filled(packet, arch) for packet in frames(one.data, arch)))
+        for one in job.packed.passes
+    )
+    return replace(job, name=f"{job.name}, unused fields", packed=replace(job.packed, passes=passes))
+
+
+def _filled(packet: Packet, arch: ArchConfig) -> bytes:
+    size, layout, payload = arch.stream_width // 8, descriptor_layout(arch), packet.payload
+    if packet.header.opcode == Opcode.BLOCKS:
+        words = []
+        for at in range(0, len(payload), size):
+            fields = layout.decode(int.from_bytes(payload[at : at + size], "little"))
+            if not fields["split"]:
+                fields |= {name: (1 << dict(layout.widths)[name]) - 1 for name in ("slot", "others")}
+            words.append(layout.encode(fields).to_bytes(size, "little"))
+        payload = b"".join(words)
+    return frame_packet(packet.header, payload, size)
