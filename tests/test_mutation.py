@@ -10,7 +10,8 @@ from codesign.mutation.campaign import Fate, Outcome, run_campaign
 from codesign.mutation.mutant import Mutant
 from codesign.mutation.netlist import MutatedNetlist, mutate
 from codesign.mutation.programs import Program
-from codesign.mutation.report import report, report_lines
+from codesign.mutation.report import load_reviews, report, report_lines
+from codesign.mutation.source_text import SourceText
 from sim.simulator import Build, SimulatorError
 from sim.stream_run import build_stream
 
@@ -100,40 +101,129 @@ def test_other_answers_that_the_judge_accepts_kill_nothing(model: Build) -> None
     assert Fate.ACCEPTED in {one.fate for one in outcomes.values()}
 
 
-LINE = (
-    r"mutate -mode cnot0 -module mixvec -cell $flatten\outputs.$procdff$9677 -port D -portbit 3 -ctrlbit 5 "
-    "-wire outputs.emit_5 -wirebit 2 -src design.v:11826.7-11826.13"
-)
+SOURCE = r"""
+module other(a);
+  assign \$9  = a;
+endmodule
+
+module \mixvec.outputs (rst);
+  wire \$5 ;
+  assign \$5  = \$signal$12  | \$7 ;
+  assign \$7  = ~ full;
+  assign  \$8  = \$5  & \$9 ;
+  always @*
+    if (\$7 ) begin
+      \$9  = emit$3;
+    end
+    casez (state)
+      2'h0:
+        \$9  = 1'h0;
+      2'h1:
+        \$9  = \$5 ;
+    endcase
+endmodule
+"""
+
+
+def listed(wire: int = 7, cell: int = 10, net: int = 5, number: int = 9677) -> str:
+    """A line of the list, of an `assign` whose net and cell stand in these lines of the source."""
+    return (
+        rf"mutate -mode cnot0 -module mixvec -cell $flatten\outputs.$and$design.v:{cell}${number} -port A "
+        rf"-portbit 3 -ctrlbit 5 -wire outputs.${net} -wirebit 2 -src design.v:{wire}.8-{wire}.11 "
+        f"-src design.v:{cell}.11-{cell}.30"
+    )
+
+
+LINE = listed()
 
 
 def test_a_line_of_the_list_becomes_a_command_and_a_site() -> None:
-    mutant = Mutant.parse(LINE)
+    mutant = Mutant.parse(LINE, SourceText(SOURCE))
 
     assert mutant.command == LINE.removeprefix("mutate ").partition(" -wire")[0]
-    assert mutant.site == "cnot0 by bit 5 outputs.emit_5[2] at D[3] of outputs.$procdff"
-    assert not mutant.clocks and Mutant.parse(LINE.replace("-port D", "-port CLK")).clocks
+    assert mutant.site == "cnot0 by bit 5 outputs.$[2] at A[3] of outputs.$and"
+    assert not mutant.clocks
+    assert Mutant.parse(LINE.replace("-port A", "-port CLK"), SourceText(SOURCE)).clocks
+
+
+@pytest.mark.parametrize(
+    ("places", "text"),
+    [
+        # A net's expression takes its place, of this module; what is no `assign` stays.
+        (["7.8-7.11", "10.11-10.30"], "wire $ ; / assign $ = ($signal | (~ full)) & $ ;"),
+        (["10.11-10.30", "10.11-10.30"], "assign $ = ($signal | (~ full)) & $ ;"),
+        (["12.5-14.8"], "if ((~ full) ) begin $ = emit; end"),
+        # Of a statement as long as that only the head.
+        (["15.5-20.12"], "casez (state) ..."),
+        ([], ""),
+    ],
+)
+def test_the_verilog_behind_a_mutant_has_no_numbers(places: list[str], text: str) -> None:
+    line = " ".join(["mutate -mode inv", *(f"-src design.v:{place}" for place in places)])
+
+    assert SourceText(SOURCE).behind(line) == text
+
+
+def test_a_mutant_reads_the_same_after_an_edit_elsewhere() -> None:
+    """Lines, nets and cells have other numbers; another expression does not pass for the same."""
+    moved = "\n" + SOURCE.replace("$12", "$31").replace(r"\$5 ", r"\$19 ").replace(r"\$7 ", r"\$5 ")
+    line, other = listed(8, 11, 19, 12), moved.replace("~ full", "~ empty")
+    before, after = (
+        (one.site, one.line)
+        for one in (Mutant.parse(LINE, SourceText(SOURCE)), Mutant.parse(line, SourceText(moved)))
+    )
+
+    assert after == before
+    assert Mutant.parse(line, SourceText(other)).line != before[1]
 
 
 def test_other_lines_are_refused() -> None:
     with pytest.raises(ValueError, match="must start with `mutate -mode`, not 'stat'"):
-        Mutant.parse("stat")
+        Mutant.parse("stat", SourceText(SOURCE))
+
+
+KILLED, ALIVE = Outcome(Fate.WRONG, "one", ["wrong"]), Outcome()
+
+
+def mutants(*sites: tuple[str, str]) -> list[Mutant]:
+    return [Mutant(f"-mode inv -cell c{number}", *site) for number, site in enumerate(sites)]
 
 
 def test_the_score_leaves_reviewed_survivors_out() -> None:
-    killed, alive = Outcome(Fate.WRONG, "one", ["wrong"]), Outcome()
-    mutants = [Mutant(f"-mode inv -cell c{number}", f"inv of c{number}") for number in range(4)]
-    outcomes = {1: killed, 2: alive, 3: killed, 4: alive}
+    sites = mutants(("inv a", "x"), ("inv b", "x"), ("inv c", "x"), ("inv b", "y"))
+    outcomes = {1: KILLED, 2: ALIVE, 3: KILLED, 4: ALIVE}
 
-    found = report(
-        mutants, outcomes, {"-mode inv -cell c1": "nothing reads it", "-mode inv -cell c9": "gone"}
-    )
+    found = report(sites, outcomes, {("inv b", "x"): "nothing reads it", ("inv z", "x"): "gone"})
 
     assert (found["killed"], found["score"]) == (2, 2 / 3)
-    assert [(one["site"], one["reason"]) for one in found["equivalent"]] == [
-        ("inv of c1", "nothing reads it")
-    ]
-    assert [one["number"] for one in found["survivors"]] == [4]
+    assert [(one["number"], one["reason"]) for one in found["equivalent"]] == [(2, "nothing reads it")]
+    assert [(one["number"], one["line"]) for one in found["survivors"]] == [(4, "y")]
+    assert not found["refuted"]
     assert report_lines(found)[-1] == "2 of 3 killed: 66.7%"
+
+
+def test_copies_of_one_place_share_a_review() -> None:
+    found = report(mutants(*[("inv a", "x")] * 3), dict.fromkeys((1, 2, 3), ALIVE), {("inv a", "x"): "dead"})
+
+    assert [one["number"] for one in found["equivalent"]] == [1, 2, 3]
+
+
+def test_a_review_of_a_killed_mutant_is_named_and_excuses_nobody() -> None:
+    outcomes = {1: ALIVE, 2: KILLED}
+
+    found = report(mutants(("inv a", "x"), ("inv a", "x")), outcomes, {("inv a", "x"): "dead"})
+
+    assert (found["score"], found["equivalent"]) == (1 / 2, [])
+    assert [one["number"] for one in found["survivors"]] == [1]
+    assert [one["number"] for one in found["refuted"]] == [2]
+    assert "2 was reviewed as equivalent, but one kills it, so the review must go: inv a" in report_lines(
+        found
+    )
+
+
+def test_every_review_says_where_and_why() -> None:
+    for (site, _), reason in load_reviews().items():
+        assert " at " in site and len(reason) > 20
 
 
 def test_an_unknown_architecture_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

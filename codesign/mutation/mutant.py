@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from codesign.mutation.source_text import SourceText, unnumbered
+
 __all__ = ["Mutant"]
 
 _OPTION = re.compile(r"-(\S+) (\S+)")
-_NUMBERS = re.compile(r"\$design\.v:[\d.-]+\$\d+|\$\d+(?=\.|$)")
+_PLACE = re.compile(r"\$design\.v:[\d.-]+\$\d+")
 
 
 @dataclass(frozen=True)
@@ -19,16 +21,20 @@ class Mutant:
     command : str
         Arguments of `mutate` that apply it.
     site : str
-        What it does to what: mode, wire or cell with its bit, and the port of the cell. Cells are named
-        without their numbers.
+        What it does to what: mode, wire or cell with its bit, and the port of the cell. Wires and cells are
+        named without their numbers.
+    line : str
+        The Verilog behind it, as :class:`SourceText` has it. With ``site`` it tells what is mutated after
+        numbers and lines have moved.
     """
 
     command: str
     site: str
+    line: str = ""
 
     @classmethod
-    def parse(cls, line: str) -> Self:
-        """Return the mutant of one line of the list.
+    def parse(cls, line: str, source: SourceText) -> Self:
+        """Return the mutant of one line of the list, whose places are those of ``source``.
 
         Raises
         ------
@@ -39,11 +45,11 @@ class Mutant:
             raise ValueError(f"a mutant must start with `mutate -mode`, not {line!r}")
         command = line.removeprefix("mutate ").partition(" -wire ")[0].partition(" -src ")[0].strip()
         options = dict(_OPTION.findall(line.partition(" -src ")[0]))
-        cell = _NUMBERS.sub("", options["cell"].replace("$flatten", "").replace("\\", ""))
+        cell = unnumbered(_PLACE.sub("", options["cell"].replace("$flatten", "")))
         port = f"{options['port']}[{options['portbit']}]"
         control = f" by bit {options['ctrlbit']}" if "ctrlbit" in options else ""
-        wire = f" {options['wire']}[{options['wirebit']}]" if "wire" in options else ""
-        return cls(command, f"{options['mode']}{control}{wire} at {port} of {cell}")
+        wire = f" {unnumbered(options['wire'])}[{options['wirebit']}]" if "wire" in options else ""
+        return cls(command, f"{options['mode']}{control}{wire} at {port} of {cell}", source.behind(line))
 
     @property
     def clocks(self) -> bool:

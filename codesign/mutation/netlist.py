@@ -6,6 +6,7 @@ from typing import Final
 
 from boards.place_route import run_tool
 from codesign.mutation.mutant import Mutant
+from codesign.mutation.source_text import SourceText
 from sim.mutant_run import SELECT, selecting_wrapper
 
 __all__ = ["MutatedNetlist", "mutate"]
@@ -75,7 +76,8 @@ def mutate(
         "write_rtlil netlist.il",
         f"mutate -list {round(count * _SPARE)} -seed {seed} -o list.txt {cells}",
     )
-    drawn = [Mutant.parse(line) for line in (folder / "list.txt").read_text().splitlines()]
+    source = SourceText(verilog)
+    drawn = [Mutant.parse(line, source) for line in (folder / "list.txt").read_text().splitlines()]
     mutants = tuple(mutant for mutant in drawn if not mutant.clocks)[:count]
     apply = [
         f"mutate -ctrl {SELECT} {_SELECT_WIDTH} {number} {mutant.command}"
