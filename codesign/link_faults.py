@@ -152,9 +152,12 @@ class Campaign:
         self.tally.faults["board reset"] += line.happened
 
     def _silence(self) -> None:
-        """A board that never answers, or not any more."""
+        """A board that never answers, or not any more.
+
+        Every job needs a second request with data: a reply is made when its request ends, before outputs are.
+        """
         line = _Interrupted(
-            SerialLine(self.port, TWIN_BAUD), after=self._rng.randrange(3), event=_Event.SILENCE
+            SerialLine(self.port, TWIN_BAUD), after=self._rng.randrange(2), event=_Event.SILENCE
         )
         self.tally.faults["board silent"] += 1
         self._expect(

@@ -12,6 +12,8 @@ from codesign import agreement
 from codesign.regression import campaign
 from codesign.regression.campaign import load_arch
 from codesign.regression.defects import all_defects
+from codesign.regression.jobs import make_jobs
+from codesign.regression.layers import random_layer
 from codesign.regression.random_arch import random_arch
 from codesign.regression.runs import run_jobs
 from codesign.regression.scenario import draw_scenario
@@ -35,6 +37,17 @@ def test_random_jobs_are_exact(pytestconfig: pytest.Config) -> None:
         assert result.defects == (), f"once more: mixvec regress {chosen or 'tiny'} --runs 1 --seed {seed}"
         assert result.outputs >= 3000
         assert result.counters >= result.jobs * len(COUNTERS)
+
+
+def test_a_job_with_a_slow_sink_is_no_hang() -> None:
+    # A layer of many rows and few inputs is mostly answers, each of which the sink takes 20 cycles for.
+    layer = random_layer(np.random.default_rng(0), TINY, (400, 4), Direction.VERTICAL, 0.1)
+    activations = np.ones((4, 40), np.int64)
+    jobs = make_jobs([("answers", layer, activations)], TINY)
+
+    answers = run_jobs(jobs, TINY, stall_o=0.95, seed=1)
+
+    assert all_defects(jobs, answers, TINY, stalled=True) == []
 
 
 def test_another_activation_than_the_one_sent_is_seen() -> None:

@@ -16,7 +16,7 @@ from sim.subject import models
 from spec.arch import ArchConfig
 from spec.packet import Opcode, read_answers
 
-__all__ = ["answers_in", "run_jobs", "send", "send_jobs", "split_answers"]
+__all__ = ["answers_in", "most_cycles", "run_jobs", "send", "send_jobs", "split_answers"]
 
 
 @cache
@@ -99,9 +99,11 @@ def send_jobs(
     coverage: Path | None = None,
 ) -> StreamResult:
     """Return what comes of ``jobs``, sent as one stream; see :func:`send`."""
+    stream = b"".join(stream_of(job, arch) for job in jobs)
+    expected = sum(answer_words(job, arch) for job in jobs)
     cycles = sum(layer_cycles(job.packed, arch, job.tokens).cycles for job in jobs)
     return send(
-        b"".join(stream_of(job, arch) for job in jobs),
+        stream,
         arch,
         stall_i=stall_i,
         stall_o=stall_o,
@@ -109,10 +111,22 @@ def send_jobs(
         simulator=simulator,
         family=family,
         verilog=verilog,
-        expected=sum(answer_words(job, arch) for job in jobs),
-        limit=10 * cycles + 20_000,
+        expected=expected,
+        limit=most_cycles(cycles, len(stream) * 8 // arch.stream_width, expected, stall_i, stall_o),
         coverage=coverage,
     )
+
+
+def most_cycles(cycles: int, words_in: int, words_out: int, stall_i: float, stall_o: float) -> int:
+    """Return after how many cycles a core hangs that needs ``cycles`` without pauses.
+
+    Between two words on a side that pauses with probability p pass 1 / (1 - p) cycles on average; if nothing
+    overlapped, those of both sides and the core's own would add up. Ten times as many are waited for.
+    """
+    paused = sum(
+        words / max(1 - stall, 1 / 256) for words, stall in ((words_in, stall_i), (words_out, stall_o))
+    )
+    return 10 * (cycles + round(paused)) + 20_000
 
 
 def answers_in(result: StreamResult, jobs: Sequence[Job], arch: ArchConfig) -> list[bytes]:
