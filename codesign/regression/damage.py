@@ -120,6 +120,7 @@ def damaged(stream: bytes, arch: ArchConfig, seed: int, random_cases: int) -> li
         *_odd_orders(parts),
         *_truncated(parts),
         *_garbage(parts),
+        *_wrong_crcs(parts),
         *_random_damage(parts, random_cases),
     ]
 
@@ -328,6 +329,21 @@ def _garbage(parts: _Parts) -> Iterator[Damage]:
     yield Damage("only stuffed words", (parts.sync + stuff) * 9, no_sync)
     yield Damage("only zeros", bytes(9 * parts.size), no_sync)
     yield Damage("only ones", b"\xff" * (9 * parts.size), no_sync)
+
+
+def _wrong_crcs(parts: _Parts) -> Iterator[Damage]:
+    """Every bit of a CRC word wrong in turn: they are compared part by part."""
+    first, second, *others = (reframe(packet, parts.arch) for packet in parts.packets)
+    rest = b"".join(others)
+    for bit in range(8 * parts.size):
+        crc = int.from_bytes(second[-parts.size :], "little") ^ 1 << bit
+        spoilt = second[: -parts.size] + crc.to_bytes(parts.size, "little")
+        yield Damage(
+            f"bit {bit} of a CRC",
+            first + spoilt + rest,
+            frozenset({ErrorCode.BAD_CRC}),
+            opcode=parts.packets[1].header.opcode,
+        )
 
 
 def _random_damage(parts: _Parts, count: int) -> Iterator[Damage]:
