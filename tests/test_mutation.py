@@ -13,7 +13,7 @@ from codesign.mutation.programs import Program
 from codesign.mutation.report import load_reviews, report, report_lines
 from codesign.mutation.source_text import SourceText
 from sim.simulator import Build, SimulatorError
-from sim.stream_run import build_stream
+from sim.stream_run import Pace, build_stream
 
 WORDS = np.random.default_rng(3).integers(0, 1 << 64, (40, 1), dtype=np.uint64)
 INVERTER = """
@@ -41,7 +41,7 @@ def judge(answer: bytes) -> list[str]:
     return [] if answer == (~WORDS).tobytes() else ["the words are not inverted"]
 
 
-PROGRAM = Program("words", WORDS, judge, expected=len(WORDS), stall_i=0.3, stall_o=0.3)
+PROGRAM = Program("words", WORDS, judge, Pace(0.3, 0.3, expected=len(WORDS)))
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +86,14 @@ def test_mutants_of_what_has_no_say_survive_and_the_others_are_killed(
 
 
 def test_a_wrong_answer_of_the_unmutated_design_is_no_yardstick(model: Build) -> None:
-    wrong = Program("words", WORDS, lambda _: ["the words are odd"], expected=len(WORDS))
+    wrong = Program("words", WORDS, lambda _: ["the words are odd"], Pace(expected=len(WORDS)))
 
     with pytest.raises(SimulatorError, match="the unmutated design is wrong in words: the words are odd"):
         run_campaign(model, 64, 1, [wrong])
 
 
 def test_other_answers_that_the_judge_accepts_kill_nothing(model: Build) -> None:
-    lenient = Program("words", WORDS, lambda _: [], expected=len(WORDS))
+    lenient = Program("words", WORDS, lambda _: [], Pace(expected=len(WORDS)))
 
     outcomes = run_campaign(model, 64, 20, [lenient])
 

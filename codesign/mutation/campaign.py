@@ -1,13 +1,13 @@
 """Mutants through programs until one is judged wrong."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from codesign.mutation.programs import Program
 from sim.mutant_run import run_mutants
 from sim.simulator import Build, SimulatorError
-from sim.stream_run import Pace, StreamResult
+from sim.stream_run import StreamResult
 
 __all__ = ["Fate", "Outcome", "run_campaign"]
 
@@ -83,8 +83,8 @@ def run_campaign(
             break
         sound = _run_sound(model, stream_width, program)
         # A mutant may be slower; without an end of its answer it would run on for ever.
-        limit = program.reset_at + 2 * sound.simulated_cycles + 3000
-        pace = _pace(program, limit)
+        limit = program.pace.reset_at + 2 * sound.simulated_cycles + 3000
+        pace = replace(program.pace, limit=limit)
         for number, result in run_mutants(model, stream_width, program.words, alive, pace, workers=workers):
             found = _outcome(program, sound, result)
             if found is not None and not (found.fate is Fate.ACCEPTED and outcomes[number].program):
@@ -94,21 +94,9 @@ def run_campaign(
     return outcomes
 
 
-def _pace(program: Program, limit: int) -> Pace:
-    return Pace(
-        program.stall_i,
-        program.stall_o,
-        program.seed,
-        limit,
-        program.expected,
-        reset_at=program.reset_at,
-        resume=program.resume,
-    )
-
-
 def _run_sound(model: Build, stream_width: int, program: Program) -> StreamResult:
     """The answer of the unmutated design."""
-    pace = _pace(program, 100_000 + 20 * len(program.words))
+    pace = replace(program.pace, limit=100_000 + 20 * len(program.words))
     ((_, result),) = run_mutants(model, stream_width, program.words, [0], pace)
     if result is None or result.timed_out:
         raise SimulatorError(f"the unmutated design hangs in {program.name}")

@@ -1,7 +1,7 @@
 """Streams that mutants are sent, and the judge of each answer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from codesign.regression.jobs import Job, answer_words, make_jobs, stream_of
 from codesign.regression.resets import reset_trial
 from codesign.regression.runs import split_answers
 from codesign.regression.scenario import draw_scenario
-from sim.stream_run import Words
+from sim.stream_run import Pace, Words
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.numbers import signed_range
@@ -40,24 +40,14 @@ class Program:
     judge : callable
         Takes the bytes of the answer; returns a sentence for everything wrong, as PyTorch, the cycle model
         and the rules for damaged streams have it.
-    expected : int
-        Words of the answer to wait for.
-    stall_i, stall_o : float
-    seed : int
-        Of the stalls.
-    reset_at, resume : int
-        Of :class:`sim.stream_run.Pace`.
+    pace : Pace
+        How it is fed, and how many words of the answer to wait for; the limit is the campaign's.
     """
 
     name: str
     words: Words
     judge: Callable[[bytes], list[str]]
-    expected: int = 0
-    stall_i: float = 0.0
-    stall_o: float = 0.0
-    seed: int = 0
-    reset_at: int = 0
-    resume: int = 0
+    pace: Pace = field(default_factory=Pace)
 
     def defects(self, answer: bytes) -> list[str]:
         """Return what the judge says; an answer that cannot be read is a defect too."""
@@ -116,9 +106,7 @@ def _resets(arch: ArchConfig) -> Iterator[Program]:
             f"reset after {at} cycles",
             words,
             lambda answer, job=job: defects(job, answer, arch),  # type: ignore[misc]
-            answer_words(job, arch),
-            reset_at=at,
-            resume=len(before),
+            Pace(expected=answer_words(job, arch), reset_at=at, resume=len(before)),
         )
 
 
@@ -144,7 +132,7 @@ def _jobs(
     data = b"".join(stream_of(job, arch) for job in jobs)
     expected = sum(answer_words(job, arch) for job in jobs)
     title = f"{name}, stalls {stalls[0]:g} and {stalls[1]:g}" if any(stalls) else name
-    return Program(title, _words(data, arch), judge, expected, *stalls, seed)
+    return Program(title, _words(data, arch), judge, Pace(*stalls, seed, expected=expected))
 
 
 def _damage(name: str, cases: Sequence[Aftermath], arch: ArchConfig) -> Program:
