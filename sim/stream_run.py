@@ -153,7 +153,6 @@ def build_stream(
         simulator=simulator,
         parameters={"W": stream_width},
         waves=waves,
-        public=False,
         coverage=coverage,
     )
 

@@ -1,7 +1,6 @@
 """One component under test: built by pytest, its architecture handed on to the testbench."""
 
 import os
-import re
 from typing import Any
 
 from hw.emit import emit_component
@@ -10,7 +9,7 @@ from sim.component import run_component_test
 from sim.ecp5.cells import ecp5_models
 from spec.arch import ArchConfig
 
-__all__ = ["models", "run_subject", "simulate_subject", "subject_arch", "visible_ports"]
+__all__ = ["models", "run_subject", "simulate_subject", "subject_arch"]
 
 _ARCH_VARIABLE = "MIXVEC_SUBJECT_ARCH"
 
@@ -38,25 +37,15 @@ def simulate_subject(
     run_subject(emit_component(component, "subject", family) + models(family), module, arch)
 
 
-def run_subject(verilog: str, module: str, arch: ArchConfig | None = None, *, public: bool = True) -> None:
+def run_subject(verilog: str, module: str, arch: ArchConfig | None = None) -> None:
     """Run every cocotb test of ``module`` on module ``subject`` of ``verilog``; see ``simulate_subject``."""
     environment = {_ARCH_VARIABLE: arch.to_json()} if arch else None
-    run_component_test(verilog, "subject", module, environment=environment, public=public)
+    run_component_test(verilog, "subject", module, environment=environment)
 
 
 def models(family: Family) -> str:
     """Return Verilog models of the primitives of ``family``."""
     return "\n" + ecp5_models() if family is Family.ECP5 else ""
-
-
-def visible_ports(verilog: str) -> str:
-    """Return a netlist of one module whose ports alone the testbench sees, if it is not built ``public``.
-
-    Thousands of visible nets cost minutes of compilation.
-    """
-    return re.sub(
-        r"^(  (?:input|output) [^;]*?) ?;", r"\1 /*verilator public_flat_rw*/;", verilog, flags=re.MULTILINE
-    )
 
 
 def subject_arch() -> ArchConfig:

@@ -33,6 +33,10 @@ __all__ = [
 
 COMPILE_JOBS: Final = 2
 
+# One file as long as a design is not large: headers compiled ahead for several of them take longer than
+# most designs themselves.
+_FEW_FILES: Final = ("--output-split", "100000")
+
 OPTIONS: Final = (
     # Two's complement and unused-bit idioms of generated Verilog; lint runs on its own, elsewhere.
     "-Wno-fatal",
@@ -42,6 +46,7 @@ OPTIONS: Final = (
     "--noassert",
     "-CFLAGS",
     "-std=gnu++20 -fcoroutines",
+    *_FEW_FILES,
 )
 
 FAST_START: Final = ("--x-assign", "fast", "--x-initial", "fast")

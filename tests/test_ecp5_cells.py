@@ -6,6 +6,4 @@ from sim.ecp5.cells import ecp5_models
 
 
 def test_every_cell_behaves_as_its_table_says() -> None:
-    run_component_test(
-        ecp5_models(contents=True) + "\n" + cell_bench(), TOP, "sim.cocotb_ecp5_cells", public=False
-    )
+    run_component_test(ecp5_models(contents=True) + "\n" + cell_bench(), TOP, "sim.cocotb_ecp5_cells")

@@ -14,12 +14,12 @@ from hw.memory import BlockMemory
 from hw.split_adder import SplitAdder
 from sim.cocotb_memory import SHAPE
 from sim.ecp5.cells import ecp5_models
-from sim.subject import run_subject, visible_ports
+from sim.subject import run_subject
 from spec.arch import ArchConfig
 
 
 def netlist(component: Any, family: Family, folder: Path) -> str:
-    return visible_ports(netlist_ecp5(emit_component(component, "subject", family), "subject", folder))
+    return netlist_ecp5(emit_component(component, "subject", family), "subject", folder)
 
 
 def test_the_split_adder_sums_parts_after_synthesis(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_the_split_adder_sums_parts_after_synthesis(tmp_path: Path) -> None:
     text = netlist(SplitAdder(arch), Family.ECP5, tmp_path)
     assert {"CCU2C", "LUT4", "PDPW16KD", "TRELLIS_FF"} <= set(cell_counts(text))
 
-    run_subject(text + "\n" + ecp5_models(), "sim.cocotb_split_adder", arch, public=False)
+    run_subject(text + "\n" + ecp5_models(), "sim.cocotb_split_adder", arch)
 
 
 def test_a_memory_that_yosys_maps_answers_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_a_memory_that_yosys_maps_answers_like_one(tmp_path: Path, monkeypatch: 
     text = netlist(BlockMemory(20, 700), Family.GENERIC, tmp_path)
     assert "DP16KD" in cell_counts(text)
 
-    run_subject(text + "\n" + ecp5_models(contents=True), "sim.cocotb_memory", public=False)
+    run_subject(text + "\n" + ecp5_models(contents=True), "sim.cocotb_memory")
 
 
 def test_cells_are_counted_by_name() -> None:

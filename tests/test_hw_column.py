@@ -13,7 +13,7 @@ from tests.slices import often
     ("weight_width", "psum_width", "family"),
     often(
         [(*widths, family) for widths in ((8, 32), (3, 18)) for family in Family],
-        [(8, 32, Family.GENERIC), (3, 18, Family.ECP5)],
+        [(8, 32, Family.GENERIC)],
     ),
 )
 def test_column_multiplies_and_drains_in_both_directions(

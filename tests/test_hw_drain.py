@@ -5,9 +5,10 @@ import pytest
 from hw.drain import Drain
 from sim.subject import simulate_subject
 from spec.arch import ArchConfig
+from tests.slices import often
 
 
-@pytest.mark.parametrize(("segment", "tokens"), [(8, 3), (2, 1)])
+@pytest.mark.parametrize(("segment", "tokens"), often([(8, 3), (2, 1)], [(8, 3)]))
 def test_drain_steals_a_row_every_tokens_cycles(segment: int, tokens: int) -> None:
     arch = ArchConfig(clusters=1, lanes=2, tokens=tokens, segment=segment)
 

@@ -14,7 +14,7 @@ from tests.slices import often
     ("lanes", "segment", "tokens", "psum_width"),
     often(
         [(4, 8, 3, 32), (1, 2, 2, 32), (1, 1, 3, 32), (2, 8, 3, 17), (4, 8, 3, 16)],
-        [(1, 1, 3, 32), (2, 8, 3, 17)],
+        [(2, 8, 3, 17)],
     ),
 )
 def test_output_buffer_packs_offers_and_frees_blocks(

@@ -12,7 +12,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from sim.component import run_component_test
+from sim.component import run_component_test, visible_ports
 from sim.simulator import Simulator, SimulatorError, build, cache_folder
 from sim.stream_run import Words, run_stream
 
@@ -248,3 +248,29 @@ def test_bad_words_are_refused(width: int, words: list[int] | Words, message: st
 def test_bad_stalls_are_refused() -> None:
     with pytest.raises(ValueError, match=r"stall_o must be from 0 to 1, not 1\.5"):
         run_stream(DEAF, 64, [], stall_o=1.5)
+
+
+def test_ports_of_the_top_module_alone_are_marked() -> None:
+    text = """module part(x, y);
+  input x; output [3:0] y;
+endmodule
+module top(clk, \\a$1 , b, c);
+  input clk;
+  input [3:0] \\a$1 ;
+  output reg [7:0] b , c;
+  wire w;
+endmodule
+module top_2(input clk, input [1:0] d, e, output f);
+endmodule
+"""
+    mark = " /*verilator public_flat_rw*/"
+
+    netlist, ansi = visible_ports(text, "top"), visible_ports(text, "top_2")
+
+    assert netlist.replace(mark, "") == ansi.replace(mark, "") == text
+    assert netlist.count(mark) == 4
+    for port in (f"input clk{mark};", f"input [3:0] \\a$1{mark} ;", f"b{mark} , c{mark};"):
+        assert port in netlist
+    assert f"(input clk{mark}, input [1:0] d{mark}, e{mark}, output f{mark});" in ansi
+    with pytest.raises(ValueError, match="no module `other`"):
+        visible_ports(text, "other")
