@@ -66,13 +66,6 @@ EXCLUSIONS: Final = (
     ),
     Exclusion(
         _TOGGLES,
-        r"mixvec_cluster\.outputs",
-        r"^(offers|offer_\d+|told|\$signal(\$\d+)?)\[",
-        "16 bits number the blocks of a job on one cluster, 8 bits the parts of a block; a pass holds "
-        "`block_depth` blocks, and a block has a part per cluster at most",
-    ),
-    Exclusion(
-        _TOGGLES,
         r"mixvec\.adder",
         r"^(arrived|count_1|\$signal(\$\d+)?)\[",
         "8 bits count the parts of a block, which has one per cluster at most",
