@@ -60,6 +60,11 @@ def _module(name: str, *options: str) -> tuple[str, ...]:
     return ("-m", f"codesign.{name}", *options)
 
 
+def _tests(keyword: str) -> tuple[str, ...]:
+    """Tests that are left out; proofs are a part of their own."""
+    return (*_PYTEST, "-m", "long", "--ignore", "tests/test_formal.py", "-k", keyword)
+
+
 def _regression(first: int) -> tuple[str, ...]:
     """25 random architectures from number ``first`` on."""
     sizes = ("--archs", "25", "--seed", str(first), "--runs", "2", "--outputs", "5500")
@@ -68,10 +73,7 @@ def _regression(first: int) -> tuple[str, ...]:
 
 # The longest first, so that no process is left alone with one at the end.
 PARTS: Final[Mapping[str, Part]] = {
-    "tests": Part(
-        (*_PYTEST, "-m", "long", "--ignore", "tests/test_formal.py"),
-        "what `make test` leaves out of the tests",
-    ),
+    "tests-core": Part(_tests("not test_hw"), "what `make test` leaves out of the tests"),
     **{
         f"regression-{half}": Part(
             _regression(25 * half),
@@ -85,6 +87,7 @@ PARTS: Final[Mapping[str, Part]] = {
         )
         for arch in ("tiny", "everything", "wide", "cramped")
     },
+    "tests-components": Part(_tests("test_hw"), "what `make test` leaves out of the components' tests"),
     "links": Part(_module("link_faults"), "faults on the line between host and board"),
     "formal": Part(("-m", "sim.formal"), "stream components for every input"),
     "coverage": Part(_module("coverage", "-o", str(_FOLDER / "coverage")), "what of the RTL the jobs reach"),
@@ -93,7 +96,11 @@ PARTS: Final[Mapping[str, Part]] = {
     "resets": Part(
         _module("resets", "tiny", "small", "--step", "29"), "jobs behind a reset, 20 random starts"
     ),
-    "agreement": Part(_module("agreement"), "Verilator and Icarus, word for word", tool="iverilog"),
+    "agreement": Part(
+        _module("agreement", "tiny", "random:0", "random:1", "random:2"),
+        "Verilator and Icarus, word for word",
+        tool="iverilog",
+    ),
 }
 
 
