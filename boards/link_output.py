@@ -3,7 +3,7 @@
 from typing import Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from boards.frame_sender import FrameSender
@@ -103,7 +103,8 @@ class LinkOutput(wiring.Component):
         )
         room, count = Signal(OFFSET_WIDTH, reset_less=True), Signal(OFFSET_WIDTH, reset_less=True)
         header = Cat(self.session, self.kind, base, self.expected, room)
-        parts = _Parts(header, queue.read_data, position, count)
+        told = self._identity(m, position)
+        parts = _Parts(header, Mux(self.kind == Kind.CONNECT, told, queue.read_data), position, count)
         m.d.comb += self.busy.eq(1)
         with m.FSM():
             with m.State("idle"):
@@ -133,6 +134,21 @@ class LinkOutput(wiring.Component):
             with m.State("payload"):
                 self._send(m, sender, parts, "idle")
 
+    def _identity(self, m: Module, position: Signal) -> Value:
+        """Return the byte of the identity at ``position``, a cycle later.
+
+        From a block RAM: chosen by gates, these bytes take more of them than the rest of the reply.
+        """
+        told = self.identity.encode()
+        identity: memory.Memory = memory.Memory(
+            shape=8, depth=len(told), init=told, attrs={"rom_style": "block"}
+        )
+        m.submodules.identity = identity
+        read = identity.read_port()
+        m.d.comb += read.addr.eq(position)
+        byte: Value = read.data
+        return byte
+
     def _send(self, m: Module, sender: FrameSender, parts: "_Parts", then: str) -> None:
         """Send the header, before ``payload``, or the payload, before ``idle``; then go on.
 
@@ -145,11 +161,7 @@ class LinkOutput(wiring.Component):
             m.d.comb += chosen.eq(parts.header.word_select(position[:4], 8))
             m.d.comb += final.eq(position == HEADER_BYTES - 1)
         else:
-            m.d.comb += [chosen.eq(parts.queued), final.eq(position == count - 1)]
-            with m.If(self.kind == Kind.CONNECT), m.Switch(position):
-                for number, value in enumerate(self.identity.encode()):
-                    with m.Case(number):
-                        m.d.comb += chosen.eq(value)
+            m.d.comb += [chosen.eq(parts.payload), final.eq(position == count - 1)]
         m.d.comb += [
             sender.i.payload.byte.eq(parts.byte),
             sender.i.payload.last.eq(parts.final & (parts.none if then == "payload" else 1)),
@@ -170,8 +182,8 @@ class LinkOutput(wiring.Component):
 class _Parts:
     """Where the bytes of a reply come from, and the registers they pass."""
 
-    def __init__(self, header: Value, queued: Value, position: Signal, count: Signal) -> None:
-        self.header, self.queued = header, queued
+    def __init__(self, header: Value, payload: Value, position: Signal, count: Signal) -> None:
+        self.header, self.payload = header, payload
         self.position, self.count = position, count
         self.age = Signal(range(_READY + 1), name="age")
         self.byte = Signal(8, name="byte", reset_less=True)
