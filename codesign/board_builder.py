@@ -106,7 +106,7 @@ def build_board(
     key = content_key(
         netlist=synthesized,
         project=project,
-        options=[*flow.options(facts), *flow.pack(facts)],
+        options=[*flow.options(facts), *flow.pack(facts), flow.mend.__name__ if flow.mend else ""],
         clock=facts.clock_mhz,
         tools=tools,
         seed=seed,

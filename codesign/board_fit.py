@@ -21,6 +21,7 @@ _NAMES: Final = {
     "DP16KD": "block RAMs",
     "MULT18X18D": "multipliers",
     "LUT4": "LUT4",
+    "LUT_PLACE": "places of LUTs",
     "DFF": "registers",
     "BSRAM": "block RAMs",
     "MULT9X9": "multipliers",
@@ -29,7 +30,7 @@ _NAMES: Final = {
     "DSP48E1": "multipliers",
     "RAMB36E1": "block RAMs",
 }
-"""Cells of nextpnr and of Vivado, in words."""
+"""Cells of nextpnr and of Vivado, and places, in words."""
 
 
 def shortage(facts: BoardFacts, arch: ArchConfig) -> dict[str, tuple[int, int]]:

@@ -4,15 +4,19 @@ from enum import StrEnum
 
 __all__ = ["Family", "family_of"]
 
-_DEVICES = {"LFE5": "ecp5"}
+_DEVICES = {"LFE5": "ecp5", "GW1N": "gowin"}
 """Start of a device's name, family."""
 
 
 class Family(StrEnum):
-    """Where multipliers and block memories go. ``GENERIC`` leaves the choice to synthesis."""
+    """Where multipliers and block memories go. ``GENERIC`` leaves the choice to synthesis.
+
+    ``GOWIN`` only tells it which memories are worth a block RAM.
+    """
 
     GENERIC = "generic"
     ECP5 = "ecp5"
+    GOWIN = "gowin"
 
 
 def family_of(platform: object) -> Family:

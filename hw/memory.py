@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from amaranth.hdl import Module, ShapeLike, Signal
+from amaranth.hdl import Module, Shape, ShapeLike, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,10 @@ from hw.ecp5 import ecp5_memory
 from hw.family import Family, family_of
 
 __all__ = ["BlockMemory", "MemorySize", "plain_memory"]
+
+_LEAST_BLOCK_BITS: Final = 512
+"""From here on Gowin's block RAM is better than its LUT RAM, 64 bits of which take 8 places of LUTs and 6 of
+registers."""
 
 
 class MemorySize(NamedTuple):
@@ -19,10 +23,23 @@ class MemorySize(NamedTuple):
     depth: int
 
 
-def plain_memory(shape: ShapeLike, depth: int) -> memory.Memory:
-    """Return a memory of zeros, synthesized without logic for a word that is read while it is written."""
+def plain_memory(shape: ShapeLike, depth: int, platform: object = None) -> memory.Memory:
+    """Return a memory of zeros, synthesized without logic for a word that is read while it is written.
+
+    Parameters
+    ----------
+    shape : ShapeLike
+        Of a word.
+    depth : int
+        Words.
+    platform : object
+        As ``elaborate()`` has it, if behind the read port there is a register: it may be a block RAM then.
+    """
     # The stubs want a text, but only the number comes out as a flag in Verilog.
     flags: Any = {"no_rw_check": 1}
+    large = Shape.cast(shape).width * depth >= _LEAST_BLOCK_BITS
+    if large and family_of(platform) is Family.GOWIN:
+        flags["ram_style"] = "block"
     return memory.Memory(shape=shape, depth=depth, init=[], attrs=flags)
 
 
@@ -83,12 +100,12 @@ class BlockMemory(wiring.Component):
                 data=self.write_data,
                 read_address=self.read_address,
             )
-        m.d.comb += self.read_data.eq(self._inferred(m) if found is None else found)
+        m.d.comb += self.read_data.eq(self._inferred(m, platform) if found is None else found)
         return m
 
-    def _inferred(self, m: Module) -> Signal:
+    def _inferred(self, m: Module, platform: object) -> Signal:
         """Return the word read, from a memory that synthesis finds a place for."""
-        storage = plain_memory(self.width, max(self.depth, 2))
+        storage = plain_memory(self.width, max(self.depth, 2), platform)
         m.submodules.words = storage
         write, read = storage.write_port(), storage.read_port(domain="sync")
         fetched = Signal(self.width, reset_less=True)

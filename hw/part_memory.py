@@ -79,7 +79,7 @@ class PartMemory(wiring.Component):
             m.d.sync += chosen.eq(memory.read_data.word_select(number, self.part_width))
             m.d.comb += self.read_data.eq(chosen)
             return m
-        storage = plain_memory(self.width, max(self.depth, 2))
+        storage = plain_memory(self.width, max(self.depth, 2), platform)
         m.submodules.words = storage
         write, read = storage.write_port(), storage.read_port(domain="sync")
         m.d.comb += [

@@ -53,7 +53,7 @@ class Queue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = len(Value.cast(self.i.payload))
-        storage = plain_memory(width, self.depth)
+        storage = plain_memory(width, self.depth, platform)
         m.submodules.storage = storage
         write, read = storage.write_port(), storage.read_port(domain="comb")
         # One bit more than an address needs, so that full and empty differ.

@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from hw.emit import emit_component
 from hw.family import Family
 from hw.memory import BlockMemory
+from hw.queue import Queue
 from sim.cocotb_memory import SHAPE
 from sim.subject import simulate_subject
 from tests.slices import often
@@ -31,3 +33,13 @@ def test_memory_answers_after_two_cycles(
 def test_memory_deeper_than_a_block_ram_is_left_to_synthesis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, SHAPE, "2 16385")
     simulate_subject(BlockMemory(2, 16385), "sim.cocotb_memory", family=Family.ECP5)
+
+
+@pytest.mark.parametrize("component", [BlockMemory, Queue])
+def test_a_memory_of_512_bits_is_a_block_ram_on_gowin(component: type[BlockMemory] | type[Queue]) -> None:
+    asked = [
+        'ram_style = "block"' in emit_component(component(width, 32), "subject", family)
+        for width, family in ((16, Family.GOWIN), (15, Family.GOWIN), (16, Family.GENERIC))
+    ]
+
+    assert asked == [True, False, False]

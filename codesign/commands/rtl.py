@@ -34,7 +34,8 @@ def rtl(
         Bus, typer.Option("--bus", help="What the ports are: see docs/integration.md.")
     ] = Bus.STREAM,
     family: Annotated[
-        Family, typer.Option("--family", help="ecp5 places its DSP blocks and block RAMs as such.")
+        Family,
+        typer.Option("--family", help="ecp5 places DSP blocks and block RAMs, gowin asks for block RAMs."),
     ] = Family.GENERIC,
     filelist: Annotated[
         Path | None,
