@@ -74,18 +74,23 @@ class _Costs:
         return self.beats(span) + self.arch.groups < self.arch.drain_cycles
 
     def cut(self, span: _Span, tail: int) -> tuple[_Span, _Span] | None:
-        """Cut off about ``tail`` beats at the end of ``span``; None if a piece would be empty."""
+        """Cut off at most ``tail`` beats, but not all, at the end; None if the last vector has more."""
+        if tail < 1:
+            return None
         row = self.beats_before[span.block]
         at = int(np.searchsorted(row, row[span.stop] - tail))
         at = int(self.next_vector[span.block, at])
-        if not span.start < at < span.stop or row[at] == row[span.start] or row[at] == row[span.stop]:
+        if at >= span.stop:
             return None
         return _Span(span.block, span.start, at), _Span(span.block, at, span.stop)
 
-    def halve(self, span: _Span) -> tuple[_Span, _Span] | None:
-        """Cut ``span`` in two for two passes: by beats, else by positions; None if it is one position."""
+    def halve(self, span: _Span) -> tuple[_Span, _Span]:
+        """Cut ``span`` in two for two passes: by beats, else by positions.
+
+        It has several: what stands at one fits in the smallest memories.
+        """
         halves = self.cut(span, self.beats(span) // 2)
-        if halves is None and span.stop - span.start > 1:
+        if halves is None:
             at = (span.start + span.stop) // 2
             halves = _Span(span.block, span.start, at), _Span(span.block, at, span.stop)
         return halves
@@ -185,16 +190,14 @@ def _passes(costs: _Costs, arch: ArchConfig, name: str, whole: bool) -> list[lis
         if clusters is not None:
             done.append(clusters)
             continue
-        halves = _distribute(costs, spans, 2) if len(spans) > 1 else None
-        if halves is None:
-            if whole:
-                records, most = costs.records(spans[0]), _record_capacity(arch)
-                what = (records, "records", "record_depth") if records > most else None
-                raise ConfigError(_too_long(name, *(what or (costs.beats(spans[0]), "beats", "value_depth"))))
-            cut = costs.halve(spans[0])
-            if cut is None:
-                raise ConfigError(f"layer {name} has a segment that no pass holds; raise `value_depth`")
-            halves = [[piece] for piece in cut]
+        if len(spans) > 1:
+            halves = _distribute(costs, spans, 2)
+        elif whole:
+            records, most = costs.records(spans[0]), _record_capacity(arch)
+            what = (records, "records", "record_depth") if records > most else None
+            raise ConfigError(_too_long(name, *(what or (costs.beats(spans[0]), "beats", "value_depth"))))
+        else:
+            halves = [[piece] for piece in costs.halve(spans[0])]
         waiting += halves[::-1]
     return done
 

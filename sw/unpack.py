@@ -283,7 +283,7 @@ def _decode_records(
     steps = np.where(escape, (advance + 1) << arch.advance_width, advance + 1)
     part = np.cumsum(end) - end
     before = np.cumsum(steps) - steps
-    first = np.concatenate(([0], ends[: max(len(parts) - 1, 0)] + 1))[: len(parts)]
+    first = np.concatenate(([0], ends + 1))[: len(parts)]
     start = np.array([one.start for one in parts], np.int64)
     stop = np.array([one.stop for one in parts], np.int64)
     position = before - before[first][part] + start[part] + advance

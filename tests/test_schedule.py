@@ -11,6 +11,7 @@ from spec.errors import ConfigError
 from spec.record import advance_records
 from spec.schedule import BlockPart, Schedule
 from sw.schedule import schedule_layer
+from tests.plain_schedule import plain_schedule
 from tests.small_layers import small_archs
 
 ULX3S = ArchConfig.load("ulx3s")
@@ -69,6 +70,57 @@ def test_schedules_keep_every_rule(arch: ArchConfig, data: st.DataObject) -> Non
     schedule = schedule_layer(groups, arch)
     check_schedule(schedule, groups, arch)
     assert schedule_layer(groups, arch) == schedule
+
+
+@settings(max_examples=200, deadline=None)
+@given(arch=small_archs(), seed=st.integers(0, 1 << 32))
+def test_schedules_are_those_of_the_rules_counted_anew(arch: ArchConfig, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = int(rng.integers(1, 12)), int(rng.integers(1, 60)), arch.groups
+    density = rng.choice([0.02, 0.1, 0.3, 1.0]) * rng.random((shape[0], 1, 1)) ** rng.choice([0.0, 1.0, 3.0])
+    groups = rng.random(shape) < density
+
+    assert schedule_layer(groups, arch) == plain_schedule(groups, arch)
+
+
+def test_an_overfull_cluster_may_be_left_with_a_block_it_shares_and_an_empty_one() -> None:
+    arch = ArchConfig(clusters=3, lanes=1, tokens=1, segment=16, value_depth=64)
+    groups = np.zeros((4, 16, 16), np.bool_)
+    for position, beats in enumerate([9, 16, 16, 16, 16, 6, 16, 16, 16, 16, 1]):
+        groups[0, position, :beats] = True
+
+    schedule = schedule_layer(groups, arch)
+
+    check_schedule(schedule, groups, arch)
+    assert schedule == plain_schedule(groups, arch)
+
+
+LONG_WAYS = ArchConfig(
+    clusters=2, lanes=1, tokens=1, segment=16, stream_width=64, advance_width=1,
+    activation_depth=128, value_depth=32, record_depth=2, block_depth=2,
+)  # fmt: skip
+"""Seven records to a cluster, each of which skips four positions at most."""
+
+
+@pytest.mark.parametrize("places", [[89], [0, 89], [40, 89], [88, 89], [29, 59], [27], [28], [31], [127]])
+def test_vectors_too_far_apart_for_a_pass_are_reached_by_halving_positions(places: list[int]) -> None:
+    groups = np.zeros((2, 128, 16), np.bool_)
+    groups[1, places, 3] = True
+
+    schedule = schedule_layer(groups, LONG_WAYS)
+
+    check_schedule(schedule, groups, LONG_WAYS)
+    assert schedule == plain_schedule(groups, LONG_WAYS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 1 << 32))
+def test_sparse_and_dense_blocks_in_small_memories_follow_the_rules(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = int(rng.integers(1, 5)), int(rng.integers(1, 129)), 16
+    groups = rng.random(shape) < rng.choice([0.001, 0.005, 0.05, 0.5], (shape[0], 1, 1))
+
+    assert schedule_layer(groups, LONG_WAYS) == plain_schedule(groups, LONG_WAYS)
 
 
 def test_the_smallest_memories_hold_a_dense_layer() -> None:
