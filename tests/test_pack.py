@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
 from spec.packet import Header, Opcode, Packet, descriptor_layout, frame_packet, read_packets
-from spec.record import Record, advance_records, decode_record
-from sw.bits import pad_to_word
-from sw.layer import QuantizedLayer
+from spec.record import Record, advance_records, decode_record, encode_record
+from sw.bits import pack_fields, pad_to_word
+from sw.blocks import Blocking
+from sw.layer import QuantizedLayer, grouped_index
 from sw.pack import pack
 from sw.unpack import PackedFile, PackedLayer, unpack
 from tests.small_layers import small_archs, small_layers, stored_mask
@@ -38,7 +40,11 @@ def check_same(packed: PackedLayer, layer: QuantizedLayer, arch: ArchConfig) -> 
     assert np.array_equal(packed.mask, stored_mask(layer, arch))
     assert np.array_equal(packed.order, layer.order)
     assert np.array_equal(packed.scales, layer.scales)
+    assert (packed.weights.dtype, packed.mask.dtype) == (np.int8, np.bool_)
     assert packed.kept == np.count_nonzero(packed.mask)
+    grouped = layer.mask[grouped_index(layer.direction, layer.order)]
+    segments = Blocking(layer.rows, layer.cols, layer.direction, arch).split(grouped)
+    assert packed.vectors == np.count_nonzero(segments.any(axis=(2, 3)))
 
 
 @settings(max_examples=120, deadline=None)
@@ -207,7 +213,7 @@ def with_descriptor(**changes: int) -> Callable[[bytes], bytes]:
         (edited(Opcode.INFO, with_json(layers=1)), "more packets follow"),
         (edited(Opcode.INFO, with_json(layers=True)), "`layers` must be a positive whole number, not True"),
         (edited(Opcode.INFO, with_json(name=None), 1), "lacks its name"),
-        (edited(Opcode.INFO, with_json(name="second"), 1), "two layers are called second"),
+        (edited(Opcode.INFO, with_json(name="second"), 1), "^two layers are called second$"),
         (edited(Opcode.INFO, with_json(rows=-1), 1), "`rows` must be a positive whole number, not -1"),
         (edited(Opcode.INFO, with_json(rows=10**9), 1), "layer first has 125000000 blocks of 8 outputs"),
         (edited(Opcode.INFO, with_json(cols=10**9), 1), "exceeds 1073741824 weights"),
@@ -215,12 +221,35 @@ def with_descriptor(**changes: int) -> Callable[[bytes], bytes]:
         (edited(Opcode.SCALES, lambda payload: payload + bytes(8)), "the scales must take"),
         (edited(Opcode.SCALES, lambda payload: b"\x7f" * len(payload)), "has a scale base of 32639,"),
         (edited(Opcode.ORDER, lambda payload: bytes(len(payload))), "is not a permutation of 0 to"),
-        (edited(Opcode.RECORDS, lambda payload: bytes(len(payload))), "has records for 0 of its"),
-        (edited(Opcode.RECORDS, lambda payload: payload + bytes(8)), "words, but their packet has"),
-        (edited(Opcode.VALUES, lambda payload: payload[:-8]), "words, but their packet has"),
-        (edited(Opcode.BLOCKS, with_descriptor(block=999)), "holds block 999 of chunk 0, but the layer has"),
-        (edited(Opcode.BLOCKS, with_descriptor(start=1)), "which does not cut positions"),
-        (edited(Opcode.BLOCKS, with_descriptor(split=1, others=1)), "parts of block . that do not agree"),
+        (
+            edited(Opcode.RECORDS, lambda payload: bytes(len(payload))),
+            "^layer first, pass 0, cluster 0 has records for 0 of its 1 blocks$",
+        ),
+        (
+            edited(Opcode.RECORDS, lambda payload: payload + bytes(8)),
+            "^layer first, pass 0, cluster 0: the records take 2 words, but their packet has 3$",
+        ),
+        (
+            edited(Opcode.VALUES, lambda payload: payload[:-8]),
+            "^layer first, pass 0, cluster 0: the values take 5 words, but their packet has 4$",
+        ),
+        (
+            edited(Opcode.BLOCKS, with_descriptor(block=999)),
+            "^layer first, pass 0 holds block 999 of chunk 0, but the layer has 2 blocks and 2 chunks$",
+        ),
+        (
+            edited(Opcode.BLOCKS, with_descriptor(block=2)),
+            "^layer first, pass 0 holds block 2 of chunk 0, but the layer has 2 blocks and 2 chunks$",
+        ),
+        (
+            edited(Opcode.BLOCKS, with_descriptor(start=1)),
+            r"^layer first: the parts of block 0 of chunk 0 start at \[1\], which does not cut positions "
+            "0 to 15 into distinct parts$",
+        ),
+        (
+            edited(Opcode.BLOCKS, with_descriptor(split=1, others=1)),
+            "^layer first, pass 0 holds 1 parts of block 0 that do not agree$",
+        ),
         (edited(Opcode.BLOCKS, with_descriptor(split=1, others=0)), "parts of block . that do not agree"),
         (edited(Opcode.BLOCKS, lambda _: b""), "has packets but no block"),
         (edited(Opcode.BLOCKS, lambda payload: payload * 9), "BLOCKS holds at most 4 words"),
@@ -229,6 +258,45 @@ def with_descriptor(**changes: int) -> Callable[[bytes], bytes]:
 def test_defects_are_named(damaged: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         unpack(damaged)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "message"),
+    [
+        (1, r"layer first lacks block 0 of chunk 0"),
+        (
+            0,
+            r"layer first: the parts of block 0 of chunk 0 start at \[0, 0\], which does not cut positions "
+            r"0 to 15 into distinct parts",
+        ),
+    ],
+)
+def test_blocks_that_come_twice_or_never_are_named(chunk: int, message: str) -> None:
+    packets = [
+        replace(one, header=replace(one.header, argument=chunk)) if one.header.opcode == Opcode.PASS else one
+        for one in PACKETS
+    ]
+    with pytest.raises(FormatError, match=f"^{message}$"):
+        unpack(reframe(packets))
+
+
+@pytest.mark.parametrize(("position", "fits"), [(2, True), (3, False), (4, False)])
+def test_a_vector_beyond_the_end_of_its_part_is_found(position: int, fits: bool) -> None:
+    """The last of three records moves on, to a position that the matrix does not have."""
+    ones = np.ones((1, 3), np.int8)
+    layer = QuantizedLayer("row", ones, ones > 0, Direction.VERTICAL, np.arange(1), np.ones(1, np.float32))
+    records = [Record(0, 1), Record(0, 1), Record(position - 2, 1, end=True)]
+    payload = pack_fields(np.array([encode_record(one, ARCH) for one in records]), ARCH.record_width)
+    packets = [
+        replace(one, payload=payload) if one.header.opcode == Opcode.RECORDS else one
+        for one in read_packets(pack([layer], ARCH), 8)
+    ]
+    if fits:
+        assert unpack(reframe(packets)).layers[0].mask.all()
+        return
+    message = "^layer row, pass 0, cluster 0 has a vector beyond the end of its part$"
+    with pytest.raises(FormatError, match=message):
+        unpack(reframe(packets))
 
 
 def test_two_split_blocks_in_one_slot_are_found() -> None:
@@ -243,6 +311,22 @@ def test_two_split_blocks_in_one_slot_are_found() -> None:
             payload = b"".join(layout.encode(one).to_bytes(8, "little") for one in fields)
             packets[n] = Packet(packet.header, payload, 0)
     with pytest.raises(FormatError, match=r"pass 0 sums blocks 0 and . in the same slot 0"):
+        unpack(reframe(packets))
+
+
+def test_parts_of_one_block_in_two_slots_are_found() -> None:
+    arch = ArchConfig(clusters=2, lanes=4, tokens=1)
+    layer = random_layer(np.random.default_rng(4), arch, (1, 384), Direction.VERTICAL, 1.0)
+    packets = list(read_packets(pack([layer], arch), 8))
+    layout = descriptor_layout(arch)
+    places = [n for n, packet in enumerate(packets) if packet.header.opcode == Opcode.BLOCKS]
+    fields = layout.decode(int.from_bytes(packets[places[1]].payload, "little"))
+    assert len(places) == 2 and (fields["split"], fields["slot"]) == (1, 0)
+    payload = layout.encode({**fields, "slot": 1}).to_bytes(8, "little")
+    packets[places[1]] = replace(packets[places[1]], payload=payload)
+    with pytest.raises(
+        FormatError, match=r"^layer layer, pass 0 holds 2 parts of block 0 that do not agree$"
+    ):
         unpack(reframe(packets))
 
 
@@ -298,26 +382,14 @@ def test_layers_that_do_not_fit_are_refused() -> None:
     narrow = ArchConfig(clusters=1, lanes=2, tokens=1, weight_width=4)
     with pytest.raises(ConfigError, match="outside -8 to 7; raise `weight_width`"):
         pack([layer], narrow)
+
+
+def test_a_layer_whose_outputs_take_33_bits_is_refused() -> None:
+    arch = ArchConfig(clusters=1, lanes=16, tokens=1, segment=16, activation_depth=1 << 14)
     shape = 1, 1 << 17
     long = QuantizedLayer(
         "long", np.full(shape, -128, np.int8), np.ones(shape, np.bool_), Direction.VERTICAL, np.arange(1),
         np.ones(1, np.float32),
     )  # fmt: skip
     with pytest.raises(ConfigError, match="layer long can reach an output of 2147483648, which takes 33"):
-        pack([long], ARCH)
-
-
-def layer_of(rows: int, cols: int) -> QuantizedLayer:
-    shape = rows, cols
-    return QuantizedLayer(
-        "big", np.ones(shape, np.int8), np.ones(shape, np.bool_), Direction.VERTICAL, np.arange(rows),
-        np.ones(rows, np.float32),
-    )  # fmt: skip
-
-
-def test_what_the_format_cannot_number_is_refused_with_the_parameter_to_raise() -> None:
-    narrow = ArchConfig(clusters=1, lanes=1, tokens=1, segment=1, activation_depth=2)
-    with pytest.raises(ConfigError, match=r"layer big has 65537 blocks of 1 outputs, .* raise `segment`"):
-        pack([layer_of((1 << 16) + 1, 1)], narrow)
-    with pytest.raises(ConfigError, match=r"needs 65537 chunks of 2 inputs, .* raise `activation_depth`"):
-        pack([layer_of(1, (1 << 17) + 1)], narrow)
+        pack([long], arch)
