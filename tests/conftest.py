@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, Phase, settings
 
 from codesign.cli import main
 from codesign.files import write_arrays
@@ -12,6 +13,17 @@ from tests.command_runs import Run, SmallModel
 
 # Tests run side by side, and small products lose most of their time to waiting threads.
 torch.set_num_threads(1)
+
+# A mutant is killed by the first example that fails: no time goes into a smaller one, and none fails for a
+# machine that is busy. Everybody else's examples are left alone.
+settings.register_profile(
+    "mutants",
+    database=None,
+    derandomize=True,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

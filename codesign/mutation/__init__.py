@@ -1,1 +1,1 @@
-"""Mutants of the generated RTL: does any check see them?"""
+"""Mutants of the generated RTL and of the packing software: does any check see them?"""

@@ -1,4 +1,7 @@
-"""`python -m codesign.mutation rtl`: are mutants of the generated Verilog killed by the regression's jobs?"""
+"""`python -m codesign.mutation`: does a check notice mutants of the generated Verilog, or of the software?
+
+`rtl` makes and runs them; `sw` counts those that `mutmut run` has run.
+"""
 
 import argparse
 import json
@@ -14,6 +17,12 @@ from codesign.mutation.campaign import Outcome, run_campaign
 from codesign.mutation.netlist import mutate
 from codesign.mutation.programs import programs
 from codesign.mutation.report import ENOUGH, load_reviews, report, report_lines
+from codesign.mutation.software import (
+    load_software_reviews,
+    read_mutants,
+    software_lines,
+    software_report,
+)
 from codesign.regression.architectures import EVERYTHING
 from hw.emit import TOP_MODULE, emit_verilog
 from sim.simulator import SimulatorError
@@ -34,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     rtl.add_argument("--workers", type=count, default=2, help="mutants at the same time (2)")
     rtl.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="netlists and report")
     rtl.set_defaults(run=_rtl)
+    software = commands.add_parser("sw", help="count the mutants of the software that `mutmut run` has run")
+    software.add_argument("folder", type=Path, nargs="?", default=Path("mutants"), help="mutmut's (mutants)")
+    software.set_defaults(run=_software)
     chosen = parser.parse_args(arguments)
     try:
         status: int = chosen.run(chosen)
@@ -75,6 +87,12 @@ def _rtl(chosen: argparse.Namespace) -> int:
         progress=step,
     )
     print("\n".join(report_lines(found)))
+    return 0 if found["score"] >= ENOUGH and not found["refuted"] else 1
+
+
+def _software(chosen: argparse.Namespace) -> int:
+    found = software_report(read_mutants(chosen.folder), load_software_reviews())
+    print("\n".join(software_lines(found)))
     return 0 if found["score"] >= ENOUGH and not found["refuted"] else 1
 
 
