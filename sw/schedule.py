@@ -106,7 +106,7 @@ class _Cluster:
     shorts: int = 0
     spans: list[_Span] = field(default_factory=list)
 
-    def time(self, arch: ArchConfig, more: int = 0, parts: int = 0) -> int:
+    def time(self, arch: ArchConfig, more: int, parts: int) -> int:
         """Cycles with ``more`` load in ``parts`` more parts: those of multiplying or of draining."""
         return max(self.load + more, (len(self.spans) + parts) * arch.drain_cycles)
 

@@ -113,7 +113,7 @@ def test_vectors_too_far_apart_for_a_pass_are_reached_by_halving_positions(place
     assert schedule == plain_schedule(groups, LONG_WAYS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1 << 32))
 def test_sparse_and_dense_blocks_in_small_memories_follow_the_rules(seed: int) -> None:
     rng = np.random.default_rng(seed)
