@@ -40,7 +40,7 @@ def check_same(packed: PackedLayer, layer: QuantizedLayer, arch: ArchConfig) -> 
     assert np.array_equal(packed.mask, stored_mask(layer, arch))
     assert np.array_equal(packed.order, layer.order)
     assert np.array_equal(packed.scales, layer.scales)
-    assert (packed.weights.dtype, packed.mask.dtype) == (np.int8, np.bool_)
+    assert packed.weights.dtype == np.int8 and packed.mask.dtype == np.bool_
     assert packed.kept == np.count_nonzero(packed.mask)
     grouped = layer.mask[grouped_index(layer.direction, layer.order)]
     segments = Blocking(layer.rows, layer.cols, layer.direction, arch).split(grouped)
