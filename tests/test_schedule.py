@@ -123,6 +123,21 @@ def test_sparse_and_dense_blocks_in_small_memories_follow_the_rules(seed: int) -
     assert schedule_layer(groups, LONG_WAYS) == plain_schedule(groups, LONG_WAYS)
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 1 << 32))
+def test_tails_of_blocks_move_between_many_clusters_by_the_rules(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    arch = ArchConfig(
+        clusters=int(rng.integers(2, 9)), lanes=1, tokens=int(rng.choice([1, 1, 2, 8])),
+        segment=int(rng.choice([1, 2, 4, 16])), value_depth=int(rng.choice([16, 32, 64, 256])),
+        block_depth=int(rng.choice([2, 4, 64])), split_slots=int(rng.choice([1, 2, 8])),
+    )  # fmt: skip
+    shape = int(rng.integers(1, 12)), int(rng.integers(1, 50)), arch.groups
+    groups = rng.random(shape) < rng.random((shape[0], 1, 1)) ** rng.choice([0.3, 1.0, 4.0])
+
+    assert schedule_layer(groups, arch) == plain_schedule(groups, arch)
+
+
 def test_the_smallest_memories_hold_a_dense_layer() -> None:
     arch = ArchConfig(
         clusters=1, lanes=1, tokens=1, segment=16, stream_width=64, advance_width=1, weight_width=8,
