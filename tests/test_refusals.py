@@ -102,6 +102,12 @@ SCANTY = DEEP.model_copy(update={"clusters": 1, "segment": 2, "record_depth": 2}
             "raise `value_depth`",
         ),
         (
+            # A part of it would drain for longer than all of it takes.
+            lambda: schedule((1, 25, 4), DEEP.model_copy(update={"tokens": 32}), whole=True),
+            "layer it is requantized, so each of its blocks must fit in one pass, but one has 100 beats; "
+            "raise `value_depth`",
+        ),
+        (
             # Two words hold 32 records of 4 bits.
             lambda: schedule((1, 33, 1), SCANTY, whole=True),
             "layer it is requantized, so each of its blocks must fit in one pass, but one has 33 records; "

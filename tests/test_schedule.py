@@ -202,5 +202,5 @@ def test_a_layer_may_take_thousands_of_passes() -> None:
 
 
 def test_groups_of_another_architecture_are_refused() -> None:
-    with pytest.raises(ConfigError, match="segments of 3 groups, not 8"):
+    with pytest.raises(ConfigError, match=r"^layer layer has segments of 3 groups, not 8$"):
         schedule_layer(np.ones((1, 4, 3), np.bool_), ULX3S)
