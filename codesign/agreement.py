@@ -59,21 +59,27 @@ def disagreements(scenario: Scenario) -> tuple[int, list[str]]:
     """
     arch, jobs = scenario.arch, scenario.jobs
     words, wrong = 0, []
-    for stall_i, stall_o in sorted({(0.0, 0.0), (scenario.stall_i, scenario.stall_o)}):
+    for pace in scenario.paces:
         try:
             first, second = (
                 send_jobs(
-                    jobs, arch, stall_i=stall_i, stall_o=stall_o, seed=scenario.seed, simulator=simulator
+                    jobs,
+                    arch,
+                    stall_i=pace.stall_i,
+                    stall_o=pace.stall_o,
+                    lazy=pace.lazy,
+                    seed=pace.seed,
+                    simulator=simulator,
                 )
                 for simulator in (Simulator.VERILATOR, Simulator.ICARUS)
             )
             found = differences(first, second)
-            found += all_defects(jobs, answers_in(first, jobs, arch), arch, stalled=bool(stall_i or stall_o))
+            found += all_defects(jobs, answers_in(first, jobs, arch), arch, stalled=pace.stalled)
         except SimulatorError as error:
             found = [str(error)]
         else:
             words += first.words.size
-        wrong += [f"{one} (stalls {stall_i:g}, {stall_o:g})" for one in found]
+        wrong += [f"{one} ({pace.pauses})" for one in found]
     return words, wrong
 
 

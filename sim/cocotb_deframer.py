@@ -29,8 +29,10 @@ def random_payload(rng: random.Random) -> list[int]:
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
-@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5])
-async def packets_come_out_without_their_framing(dut: Any, stall_i: float, stall_o: float) -> None:
+@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5], lazy=[False, True])
+async def packets_come_out_without_their_framing(
+    dut: Any, stall_i: float, stall_o: float, lazy: bool
+) -> None:
     """Header first, then payload and CRC, stuffed words restored; every stream word is accounted for."""
     rng = random.Random(f"frames-{stall_i}-{stall_o}")
     stream, expected = b"", []
@@ -43,7 +45,7 @@ async def packets_come_out_without_their_framing(dut: Any, stall_i: float, stall
         expected += [(word, n == 0) for n, word in enumerate([*words_of(body), zlib.crc32(body)])]
     ports = Ports(dut, Deframer(ARCH))
     source = StreamSource(dut, "i", stall=stall_i, rng=rng)
-    sink = StreamSink(dut, "o", stall=stall_o, rng=rng)
+    sink = StreamSink(dut, "o", stall=stall_o, lazy=lazy, rng=rng)
     await start(dut)
 
     source.send(words_of(stream))

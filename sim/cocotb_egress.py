@@ -32,15 +32,15 @@ def random_packet(rng: random.Random) -> tuple[list[dict[str, int]], Header, byt
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
-@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5, 0.9])
-async def answers_leave_with_their_crc(dut: Any, stall_i: float, stall_o: float) -> None:
+@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5, 0.9], lazy=[False, True])
+async def answers_leave_with_their_crc(dut: Any, stall_i: float, stall_o: float, lazy: bool) -> None:
     """Every emitted packet is whole and undamaged, and every item's credit comes back."""
     rng = random.Random(f"answers-{stall_i}-{stall_o}")
     packets = [random_packet(rng) for _ in range(60)]
     items = [item for sequence, _, _ in packets for item in sequence]
     emitted = [(header, payload) for sequence, header, payload in packets if sequence[0]["emit"]]
     ports = Ports(dut, Egress(ARCH, DEPTH))
-    sink = StreamSink(dut, "o", stall=stall_o, rng=rng)
+    sink = StreamSink(dut, "o", stall=stall_o, lazy=lazy, rng=rng)
     await start(dut)
     credits, sent = DEPTH, 0
 

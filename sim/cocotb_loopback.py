@@ -10,13 +10,13 @@ from sim.streams import StreamSink, StreamSource, start
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
-@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5])
-async def words_return_in_order(dut: Any, stall_i: float, stall_o: float) -> None:
+@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5], lazy=[False, True])
+async def words_return_in_order(dut: Any, stall_i: float, stall_o: float, lazy: bool) -> None:
     """Words leave in order and unchanged, and no more of them than were sent."""
     rng = random.Random(f"order-{stall_i}-{stall_o}")
     words = [rng.getrandbits(64) for _ in range(200)]
     source = StreamSource(dut, "i", stall=stall_i, rng=rng)
-    sink = StreamSink(dut, "o", stall=stall_o, rng=rng)
+    sink = StreamSink(dut, "o", stall=stall_o, lazy=lazy, rng=rng)
     await start(dut)
 
     source.send(words)

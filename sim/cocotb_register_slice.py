@@ -13,14 +13,14 @@ SLICE: Final = RegisterSlice(16)
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
-@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5])
-async def transfers_leave_in_order(dut: Any, stall_i: float, stall_o: float) -> None:
+@cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5], lazy=[False, True])
+async def transfers_leave_in_order(dut: Any, stall_i: float, stall_o: float, lazy: bool) -> None:
     """Every transfer leaves once, in order and unchanged."""
     rng = random.Random(f"order-{stall_i}-{stall_o}")
     words = [rng.getrandbits(16) for _ in range(200)]
     ports = Ports(dut, SLICE)
     source = StreamSource(dut, "i", stall=stall_i, rng=rng)
-    sink = StreamSink(dut, "o", stall=stall_o, rng=rng)
+    sink = StreamSink(dut, "o", stall=stall_o, lazy=lazy, rng=rng)
     await start(dut)
 
     source.send(words)

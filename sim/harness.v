@@ -8,11 +8,13 @@
 //            +quiet=N     cycles without an output word that end the run (2000)
 //            +limit=N     cycles after which the run is given up (0: never)
 //            +stall_i=P +stall_o=P   chance in 1/256 that a side pauses in a cycle (0)
+//            +lazy=1      o__ready is 0 until o__valid was 1 in the cycle before, and again behind every word,
+//                         as streams allow a sink (0)
 //            +seed=N      of the stalls (0)
 //            +reset_at=N  cycle, from 1 on, of another reset, one cycle long (0: none); what came out before
 //                         is dropped, and all numbers count from there
 //            +resume=N    first word to be offered behind that reset (0)
-// Without stalls a word is offered in every cycle from the first to the last, and `o__ready` is always 1.
+// Without all that a word is offered in every cycle from the first to the last, and `o__ready` is always 1.
 
 `timescale 1ns / 1ns
 
@@ -62,6 +64,7 @@ module harness;
   reg [63:0] limit;
   reg [8:0] stall_i;
   reg [8:0] stall_o;
+  reg lazy;
   reg [31:0] seed;
   reg [63:0] reset_at;
   reg [63:0] resume_at;
@@ -77,6 +80,7 @@ module harness;
     if (!$value$plusargs("limit=%d", limit)) limit = 0;
     if (!$value$plusargs("stall_i=%d", stall_i)) stall_i = 0;
     if (!$value$plusargs("stall_o=%d", stall_o)) stall_o = 0;
+    if (!$value$plusargs("lazy=%d", lazy)) lazy = 0;
     if (!$value$plusargs("seed=%d", seed)) seed = 0;
     if (!$value$plusargs("reset_at=%d", reset_at)) reset_at = 0;
     if (!$value$plusargs("resume=%d", resume_at)) resume_at = 0;
@@ -203,7 +207,7 @@ module harness;
         times_in <= {times_in[62:0], times_in[63]} ^ cycles;
       end
 
-      o__ready <= {1'b0, random_o[15:8]} >= stall_o;
+      o__ready <= {1'b0, random_o[15:8]} >= stall_o && (!lazy || (o__valid && !received));
       if (received) begin
         if (!interrupts) $fwrite(output_file, "%u", o__payload);
         if (^o__payload === 1'bx) unknown_output <= 1'b1;

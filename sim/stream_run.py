@@ -78,7 +78,7 @@ class Pace:
 
     Parameters
     ----------
-    stall_i, stall_o, seed, limit, expected, quiet, reset_at, resume
+    stall_i, stall_o, seed, limit, expected, quiet, reset_at, resume, lazy
         As there.
 
     Raises
@@ -95,6 +95,7 @@ class Pace:
     quiet: int = 2000
     reset_at: int = 0
     resume: int = 0
+    lazy: bool = False
 
     def __post_init__(self) -> None:
         for name, stall in (("stall_i", self.stall_i), ("stall_o", self.stall_o)):
@@ -111,6 +112,16 @@ class Pace:
             if count < 0:
                 raise ValueError(f"{name} must be at least 0, not {count}")
 
+    @property
+    def stalled(self) -> bool:
+        """Whether either side ever keeps the other waiting."""
+        return bool(self.stall_i or self.stall_o or self.lazy)
+
+    @property
+    def pauses(self) -> str:
+        """What either side does, in words."""
+        return f"stalls {self.stall_i:g} and {self.stall_o:g}" + ", a lazy sink" * self.lazy
+
     def plusargs(self, input_name: str, words: int) -> list[str]:
         """Return the harness's arguments for a file of ``words`` input words."""
         return [
@@ -125,6 +136,7 @@ class Pace:
             f"+seed={self.seed & 0xFFFFFFFF}",
             f"+reset_at={self.reset_at}",
             f"+resume={self.resume}",
+            f"+lazy={int(self.lazy)}",
         ]
 
 
@@ -172,6 +184,7 @@ def run_stream(
     quiet: int = 2000,
     reset_at: int = 0,
     resume: int = 0,
+    lazy: bool = False,
     coverage: Path | None = None,
 ) -> StreamResult:
     """Feed words to module ``mixvec`` and collect its answers.
@@ -204,6 +217,8 @@ def run_stream(
         Cycle of another reset, one cycle long; 0 for none. What came before is not in the result.
     resume : int
         First word that is fed behind it; until then the words before it are.
+    lazy : bool
+        The receiver is ready for a word only after it was offered, which streams allow.
     coverage : Path, optional
         File for what Verilator counted; the model is then one that counts.
 
@@ -216,7 +231,7 @@ def run_stream(
         has unknown bits (Icarus).
     """
     inputs = _as_array(words, stream_width)
-    pace = Pace(stall_i, stall_o, seed, limit, expected, quiet, reset_at, resume)
+    pace = Pace(stall_i, stall_o, seed, limit, expected, quiet, reset_at, resume, lazy)
     if coverage is not None and simulator is not Simulator.VERILATOR:
         raise ValueError(f"only verilator counts coverage, not {simulator}")
     model = build_stream(

@@ -91,6 +91,8 @@ class StreamSink:
     name : str
     stall : float
         Chance to refuse, drawn every cycle.
+    lazy : bool
+        Be ready for a word only after it was offered, which streams allow.
     rng : random.Random, optional
         Of the refusals.
 
@@ -100,9 +102,18 @@ class StreamSink:
         In the running test, if an offered word is withdrawn or changed before it is taken.
     """
 
-    def __init__(self, dut: Any, name: str, *, stall: float = 0.0, rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        dut: Any,
+        name: str,
+        *,
+        stall: float = 0.0,
+        lazy: bool = False,
+        rng: random.Random | None = None,
+    ) -> None:
         self.name = name
         self.stall = stall
+        self.lazy = lazy
         self.rng = rng or random.Random(name)
         self._payload, self._valid, self._ready = _ports(dut, name)
         self._words: Queue[int] = Queue()
@@ -135,6 +146,8 @@ class StreamSink:
                 self._words.put_nowait(word)
             refused = None if ready else word
             wanted = self.stall <= 0 or self.rng.random() >= self.stall
+            if self.lazy:
+                wanted = wanted and refused is not None
             if wanted != ready:
                 self._ready.value = int(wanted)
                 ready = wanted

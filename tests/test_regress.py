@@ -80,6 +80,7 @@ def test_scenarios_are_the_same_for_a_seed_and_of_every_kind() -> None:
     assert any(not job.packed.kept for job in jobs)
     assert any(job.packed.kept == job.packed.weights.size for job in jobs)
     assert {scenario.stall_o for scenario in scenarios} >= {0.0, 0.95}
+    assert {scenario.lazy for scenario in scenarios} == {False, True}
 
 
 def test_random_architectures_differ_in_every_field() -> None:
@@ -95,10 +96,9 @@ def test_the_command_counts_what_it_compared(run: Run) -> None:
 
     found = json.loads(out)
     scenario = draw_scenario(TINY, 0, 400)
-    times = 2 if scenario.stall_i or scenario.stall_o else 1
     assert status == 0
     assert (found["scenarios"], found["defects"]) == (1, 0)
-    assert found["outputs"] == times * sum(job.packed.rows * job.tokens for job in scenario.jobs)
+    assert found["outputs"] == len(scenario.paces) * scenario.outputs
 
 
 def test_a_defect_fails_the_command_and_says_how_to_see_it_again(

@@ -40,6 +40,11 @@ MUTE = PORTS.format(
 UNKNOWN = PORTS.format(
     kind="", body="assign i__ready = 1'b1; assign o__valid = i__valid; assign o__payload = 64'bx;"
 )
+# Offers a word only to a receiver that is ready, which streams forbid.
+SHY = PORTS.format(
+    kind="",
+    body="assign i__ready = o__ready; assign o__valid = i__valid & o__ready; assign o__payload = i__payload;",
+)
 # Withdraws an offer that is not taken at once.
 FICKLE = PORTS.format(
     kind="reg",
@@ -84,6 +89,26 @@ def test_words_come_back_unchanged(simulator: Simulator, stall_i: float, stall_o
     assert not result.timed_out
     assert result.accepted == len(words)
     np.testing.assert_array_equal(result.words, words)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_lazy_sink_takes_every_word_in_the_cycle_behind_its_offer(simulator: Simulator) -> None:
+    words = random_words(200)
+
+    result = run_stream(loopback(), 64, words, simulator=simulator, lazy=True)
+
+    np.testing.assert_array_equal(result.words, words)
+    assert result.last_out - result.first_out == 2 * (len(words) - 1)
+
+
+def test_a_device_that_waits_for_a_lazy_sink_times_out() -> None:
+    words = random_words(3)
+
+    result = run_stream(SHY, 64, words, limit=5000, lazy=True)
+
+    assert result.timed_out
+    assert len(result.words) == 0
+    np.testing.assert_array_equal(run_stream(SHY, 64, words).words, words)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

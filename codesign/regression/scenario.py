@@ -9,6 +9,7 @@ from codesign.regression.cases import Case
 from codesign.regression.jobs import Job, make_jobs
 from codesign.regression.layers import random_activations, random_layer
 from codesign.regression.output_cases import with_outputs
+from sim.stream_run import Pace
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
@@ -37,6 +38,8 @@ class Scenario:
     jobs : tuple of Job
     stall_i, stall_o : float
         Chance that the sender and the receiver pause in a cycle.
+    lazy : bool
+        The receiver is ready for a word only after it was offered.
     """
 
     arch: ArchConfig
@@ -44,6 +47,13 @@ class Scenario:
     jobs: tuple[Job, ...]
     stall_i: float
     stall_o: float
+    lazy: bool
+
+    @property
+    def paces(self) -> list[Pace]:
+        """How it runs: without a pause, and with its own if it has any."""
+        own = Pace(self.stall_i, self.stall_o, self.seed, lazy=self.lazy)
+        return [Pace(seed=self.seed), *([own] if own.stalled else [])]
 
     @property
     def outputs(self) -> int:
@@ -69,7 +79,8 @@ def draw_scenario(arch: ArchConfig, seed: int, outputs: int = 3000) -> Scenario:
         cases.append(case)
         total += layer.rows * activations.shape[1]
     stall_i, stall_o = (float(stall) for stall in rng.choice(_STALLS, 2))
-    return Scenario(arch, seed, tuple(make_jobs(cases, arch)), stall_i, stall_o)
+    lazy = bool(rng.random() < 0.5)
+    return Scenario(arch, seed, tuple(make_jobs(cases, arch)), stall_i, stall_o, lazy)
 
 
 def _draw_case(arch: ArchConfig, rng: np.random.Generator, number: int) -> Case:

@@ -6,6 +6,7 @@ from codesign.regression.defects import all_defects, compared_counters
 from codesign.regression.runs import run_jobs
 from codesign.regression.scenario import Scenario
 from sim.simulator import Simulator, SimulatorError
+from sim.stream_run import Pace
 
 __all__ = ["ScenarioResult", "run_scenario"]
 
@@ -40,23 +41,25 @@ def run_scenario(scenario: Scenario, simulator: Simulator = Simulator.VERILATOR)
     """
     jobs = scenario.jobs
     found, counters = [], 0
-    pauses = [(0.0, 0.0)]
-    if scenario.stall_i or scenario.stall_o:
-        pauses.append((scenario.stall_i, scenario.stall_o))
-    for stall_i, stall_o in pauses:
-        stalled = bool(stall_i or stall_o)
-        wrong = _defects(scenario, stall_i, stall_o, simulator)
-        found += [f"{defect} (stalls {stall_i:g}, {stall_o:g})" for defect in wrong]
-        counters += len(jobs) * len(compared_counters(stalled))
-    return ScenarioResult(scenario.seed, len(jobs), scenario.outputs * len(pauses), counters, tuple(found))
+    for pace in scenario.paces:
+        found += [f"{defect} ({pace.pauses})" for defect in _defects(scenario, pace, simulator)]
+        counters += len(jobs) * len(compared_counters(pace.stalled))
+    outputs = scenario.outputs * len(scenario.paces)
+    return ScenarioResult(scenario.seed, len(jobs), outputs, counters, tuple(found))
 
 
-def _defects(scenario: Scenario, stall_i: float, stall_o: float, simulator: Simulator) -> list[str]:
+def _defects(scenario: Scenario, pace: Pace, simulator: Simulator) -> list[str]:
     arch, jobs = scenario.arch, scenario.jobs
     try:
         answers = run_jobs(
-            jobs, arch, stall_i=stall_i, stall_o=stall_o, seed=scenario.seed, simulator=simulator
+            jobs,
+            arch,
+            stall_i=pace.stall_i,
+            stall_o=pace.stall_o,
+            lazy=pace.lazy,
+            seed=pace.seed,
+            simulator=simulator,
         )
-        return all_defects(jobs, answers, arch, stalled=bool(stall_i or stall_o))
+        return all_defects(jobs, answers, arch, stalled=pace.stalled)
     except (SimulatorError, ValueError) as error:
         return [str(error)]
