@@ -13,6 +13,7 @@ from codesign.regression.cases import full_layer, standard_jobs
 from codesign.regression.defects import all_defects, defects
 from codesign.regression.jobs import Job, frames, make_jobs, product, stream_of
 from codesign.regression.layers import limit_layer, random_layer
+from codesign.regression.restreamed import with_note
 from codesign.regression.runs import answers_in, run_jobs, send_jobs
 from hw.family import Family
 from sim.simulator import Simulator
@@ -59,6 +60,22 @@ def test_stalls_change_no_output_and_no_load_count(name: str, stall_i: float, st
     answers = run_jobs(jobs, arch, stall_i=stall_i, stall_o=stall_o, seed=5)
 
     assert all_defects(jobs, answers, arch, stalled=True) == []
+
+
+def test_a_sink_that_waits_for_an_offer_changes_no_output_and_no_load_count() -> None:
+    jobs, arch = jobs_of("tiny"), ARCHS["tiny"]
+
+    answers = run_jobs(jobs, arch, stall_o=0.3, lazy=True, seed=4)
+
+    assert all_defects(jobs, answers, arch, stalled=True) == []
+
+
+def test_a_packet_longer_than_any_memory_is_passed_over() -> None:
+    arch = ARCHS["tiny"]
+    words = np.arange(150_001, dtype="<u8")
+    jobs = [with_note(jobs_of("tiny")[0], words.tobytes(), arch, "a long note")]
+
+    assert all_defects(jobs, run_jobs(jobs, arch), arch) == []
 
 
 def counters_of(name: str, stall_i: float, stall_o: float) -> dict[str, int]:

@@ -6,8 +6,9 @@ from dataclasses import asdict
 import numpy as np
 
 from codesign.cycles import layer_cycles
-from codesign.regression.jobs import Job
+from codesign.regression.jobs import Job, frames, stream_of
 from codesign.verification import integer_outputs
+from hw.packet_reader import PacketReader
 from spec.arch import ArchConfig
 from spec.counters import CLUSTER_CAUSES, COUNTERS, CYCLE_CAUSES, STALL_FREE
 from spec.packet import Header, Opcode, read_answers
@@ -40,6 +41,12 @@ def defects(job: Job, answer: bytes, arch: ArchConfig, *, stalled: bool = False)
     for name in compared_counters(stalled):
         if result.counters.get(name) != model[name]:
             wrong.append(f"{job.name}: {name} is {result.counters.get(name)}, the model says {model[name]}")
+    # Cycles in which no word is taken for want of one are starved, so pauses of the host add no others.
+    packets = len(frames(stream_of(job, arch), arch))
+    most = model["load_cycles"] + PacketReader.OVERHEAD * packets
+    if result.counters.get("loading_cycles", 0) > most:
+        told = result.counters["loading_cycles"]
+        wrong.append(f"{job.name}: loading_cycles is {told}, but {packets} packets take {most} at most")
     return wrong + [f"{job.name}: {sentence}" for sentence in sums_missed(result.counters, arch)]
 
 

@@ -54,6 +54,7 @@ def _cases(rng: np.random.Generator, arch: ArchConfig, direction: Direction) -> 
     yield from _short_passes(rng, arch, direction)
     if arch.output_blocks:
         yield from _coarse_scales(rng, arch, direction)
+        yield from _every_scale(rng, arch, direction)
     layer, extremes = limit_layer(arch, direction)
     yield "psums at their limits", layer, extremes
 
@@ -184,6 +185,29 @@ def _coarse_scales(rng: np.random.Generator, arch: ArchConfig, direction: Direct
     layer = full_layer(rng, mask.shape, direction, 1, 1)
     layer = replace(layer, mask=mask, weights=mask.astype(np.int8), outputs=plain)
     yield "shifted to and fro", layer, random_activations(rng, arch, layer, 2 * arch.tokens)
+
+
+def _every_scale(rng: np.random.Generator, arch: ArchConfig, direction: Direction) -> Iterator[Case]:
+    """Codes that are single activations, times multipliers of every length, shifted so that some saturate.
+
+    In half of them activations are small and what they are multiplied with is large: low bits of a product
+    count then, in which partial products of far more bits overlap. In the others a product has few bits set,
+    anywhere above those of a code.
+    """
+    rows, (low, high) = min(arch.output_blocks * arch.segment, 64), signed_range(arch.activation_width)
+    mask = np.arange(rows)[:, None] % 30 == np.arange(30)
+    for number in range(4):
+        bits = 1 + (np.arange(rows) + rows * number) % MULTIPLIER_WIDTH
+        multiplier = 1 << (bits - 1)
+        gain = rng.integers(0, bits)
+        if number % 2:
+            multiplier += rng.integers(0, multiplier)
+            gain = np.minimum(gain, rng.integers(0, arch.activation_width, rows))
+        scales = OutputParameters(np.zeros(rows, np.int64), multiplier, bits - gain)
+        layer = replace(full_layer(rng, mask.shape, direction, 1, 1), mask=mask, weights=mask.astype(np.int8))
+        activations = rng.integers(low, high + 1, (30, 4 * arch.tokens))
+        activations >>= rng.integers(0, arch.activation_width, activations.shape)
+        yield "every scale", replace(layer, outputs=scales), activations
 
 
 def _masked(

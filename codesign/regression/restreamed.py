@@ -14,7 +14,7 @@ from spec.packet import (
     framing_words,
 )
 
-__all__ = ["stuffed", "with_unused_fields"]
+__all__ = ["stuffed", "with_note", "with_unused_fields"]
 
 _NOTE: Final = 0x7F
 """Opcode of a packet that the core ignores but for its CRC."""
@@ -22,10 +22,14 @@ _NOTE: Final = 0x7F
 
 def stuffed(job: Job, arch: ArchConfig) -> Job:
     """Return ``job`` with a packet for the host behind its head, in which every word is SYNC, stuffed."""
+    return with_note(job, framing_words(arch.stream_width // 8)[0] * 3, arch, "stuffed")
+
+
+def with_note(job: Job, payload: bytes, arch: ArchConfig, what: str) -> Job:
+    """Return ``job`` with a packet for the host behind its head; ``what`` goes into its name."""
     size = arch.stream_width // 8
-    payload = framing_words(size)[0] * 3
     note = frame_packet(Header(_NOTE, len(payload) // size), payload, size)
-    return replace(job, name=f"{job.name}, stuffed", packed=replace(job.packed, head=job.packed.head + note))
+    return replace(job, name=f"{job.name}, {what}", packed=replace(job.packed, head=job.packed.head + note))
 
 
 def with_unused_fields(job: Job, arch: ArchConfig) -> Job:
