@@ -10,9 +10,18 @@ from typing import Final
 
 from spec.arch import ArchConfig
 from spec.outputs import MODE
-from spec.packet import HOST_ONLY, ErrorCode, Header, Opcode, framing_words, length_limit, opcodes_of
+from spec.packet import (
+    HOST_ONLY,
+    ErrorCode,
+    Header,
+    Opcode,
+    descriptor_layout,
+    framing_words,
+    length_limit,
+    opcodes_of,
+)
 
-__all__ = ["Receipt", "Receiver", "ToldError"]
+__all__ = ["Receipt", "Receiver", "ToldError", "ToldJob"]
 
 _WEIGHTS: Final = (Opcode.BLOCKS, Opcode.RECORDS, Opcode.VALUES)
 _NO_OPCODE: Final = 0
@@ -39,8 +48,29 @@ class ToldError:
 
 
 @dataclass(frozen=True)
+class ToldJob:
+    """A job that the core must finish.
+
+    Parameters
+    ----------
+    layer : int
+        Number of the sound BEGIN before it.
+    tag : int
+    mode : dict of str to int
+        Fields of ``spec.outputs.MODE``; on a core without an output stage all but ``horizontal`` are 0.
+    blocks : dict of (int, int) to dict of str to int
+        By cluster and part, the fields of its block descriptor.
+    """
+
+    layer: int
+    tag: int
+    mode: dict[str, int]
+    blocks: dict[tuple[int, int], dict[str, int]]
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """What the core must answer besides outputs.
+    """What the core must answer, but for the content of outputs.
 
     Errors and DONEs are each in order; an error may overtake the DONE of a layer whose outputs still leave.
 
@@ -49,10 +79,13 @@ class Receipt:
     errors : list of ToldError
     done : list of int
         Tags of the layers that END ends.
+    jobs : list of ToldJob
+        What each sound ACTIVATIONS packet starts.
     """
 
     errors: list[ToldError] = field(default_factory=list)
     done: list[int] = field(default_factory=list)
+    jobs: list[ToldJob] = field(default_factory=list)
 
 
 class Receiver:
@@ -132,7 +165,9 @@ class Receiver:
             self._lost = False
         if header.opcode == Opcode.END:
             self.receipt.done.append(self._layer.tag)
-        self._layer.step(header)
+        self._layer.step(header, bytes(self._body[self._size :]))
+        if header.opcode == Opcode.ACTIVATIONS:
+            self.receipt.jobs.append(self._layer.job())
 
     def _tell(self, code: ErrorCode, opcode: int) -> None:
         if not self._lost:
@@ -153,7 +188,9 @@ class _Layer:
         self._settled = True
         self._loading = False
         self._blocks = 0
+        self._number = 0
         self._seen: set[int] = set()
+        self._parts: dict[tuple[int, int], dict[str, int]] = {}
 
     def problem(self, header: Header) -> ErrorCode | None:
         """Return the first rule that a header breaks."""
@@ -191,7 +228,11 @@ class _Layer:
             case _:
                 return self._loading
 
-    def step(self, header: Header) -> None:
+    def job(self) -> ToldJob:
+        """Return the job that starts now."""
+        return ToldJob(self._number, self.tag, dict(self._mode), dict(self._parts))
+
+    def step(self, header: Header, payload: bytes) -> None:
         """Take a sound packet."""
         match header.opcode:
             case Opcode.BEGIN:
@@ -201,9 +242,14 @@ class _Layer:
             case Opcode.PASS:
                 self._settled, self._loading, self._blocks = True, True, 0
                 self._seen.clear()
+                self._parts = {}
             case Opcode.BLOCKS:
                 self._blocks += header.length
                 self._seen.add(header.cluster)
+                size, layout = self._arch.stream_width // 8, descriptor_layout(self._arch)
+                for part in range(header.length):
+                    word = int.from_bytes(payload[part * size : (part + 1) * size], "little")
+                    self._parts[header.cluster, part] = layout.decode(word & ((1 << layout.width) - 1))
             case Opcode.ACTIVATIONS:
                 self._loading = False
             case _:
@@ -211,6 +257,7 @@ class _Layer:
 
     def _begin(self, header: Header) -> None:
         self.begun, self.tag, self._loading, self._blocks = True, header.tag, False, 0
+        self._number += 1
         if not self._arch.output_blocks:
             return
         self._mode = MODE.decode(header.cluster & ((1 << MODE.width) - 1))

@@ -8,6 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from codesign.regression.block_answers import same_outputs, undue_blocks
+from codesign.regression.cut_records import cut_records
 from codesign.regression.damage import Damage, damaged
 from codesign.regression.defects import defects
 from codesign.regression.header_bits import wrong_header_bits
@@ -83,7 +85,8 @@ def draw_aftermaths(arch: ArchConfig, random_cases: int) -> list[Aftermath]:
             one
             for seed, victim in enumerate(_victims(arch))
             for one in damaged(victim, arch, seed, random_cases)
-        ],
+        ]
+        + [one for victim in _long_victims(arch) for one in cut_records(victim, arch)],
         arch,
     )
 
@@ -99,6 +102,13 @@ def _victims(arch: ArchConfig) -> list[bytes]:
         small_job(arch, 11, Direction.VERTICAL, (24, 7), 0.5),
         small_job(arch, 12, Direction.HORIZONTAL, (arch.segment + 3, 13), 0.4),
     ]
+    return [stream_of(tagged(job, BAD_TAG, arch), arch) for job in jobs]
+
+
+def _long_victims(arch: ArchConfig) -> list[bytes]:
+    """Raw jobs of both directions whose records take several words."""
+    shape = 2 * arch.segment + 1, 60
+    jobs = [small_job(arch, _RAW_SEED, direction, shape, 0.6) for direction in Direction]
     return [stream_of(tagged(job, BAD_TAG, arch), arch) for job in jobs]
 
 
@@ -119,7 +129,10 @@ def aftermath_defects(
     """
     answers = list(read_answers(answer, arch.stream_width // 8))
     cuts = cut(answers, cases)
-    return _untold(cases, [one.header for one in answers], arch) + [
+    return [
+        *_untold(cases, [one.header for one in answers], arch),
+        *undue_blocks(b"".join(case.stream(arch) for case in cases), answers, arch),
+    ] + [
         sentence
         for case, before, mine in zip(cases, cuts[::2], cuts[1::2], strict=True)
         for sentence in _defects(case, before, mine, arch, stalled)
@@ -206,6 +219,8 @@ def _defects(
         done = [one.header for one in before if one.header.opcode == Opcode.DONE]
         if not done or any(header.tag != BAD_TAG for header in done):
             wrong.append(f"{name}: neither an error nor DONE")
+    if case.damage.meant is not None and not same_outputs(before, case.damage.meant, arch):
+        wrong.append(f"{name}: other outputs than those of the stream that is meant")
     answer = b"".join(frame_answer(one.header, one.payload, size) for one in mine)
     try:
         wrong += [f"after {name}: {defect}" for defect in defects(case.good, answer, arch, stalled=stalled)]

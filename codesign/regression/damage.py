@@ -42,6 +42,8 @@ class Damage:
         There may also be no error.
     opcode : int, optional
         Opcode that the first error must name as the one at fault; any without it.
+    meant : bytes, optional
+        A sound stream that must be answered with the same outputs; without it they are not judged.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Damage:
     codes: frozenset[ErrorCode] = field(default=frozenset())
     silent: bool = False
     opcode: int | None = None
+    meant: bytes | None = None
 
 
 class _Parts:
