@@ -7,6 +7,7 @@ import pytest
 
 from codesign.mutation.__main__ import main
 from codesign.mutation.campaign import Fate, Outcome, run_campaign
+from codesign.mutation.cell_nets import CellNets
 from codesign.mutation.mutant import Mutant
 from codesign.mutation.netlist import MutatedNetlist, mutate
 from codesign.mutation.programs import Program
@@ -134,16 +135,17 @@ def listed(wire: int = 7, cell: int = 10, net: int = 5, number: int = 9677) -> s
     )
 
 
+NO_CELLS = CellNets("")
 LINE = listed()
 
 
 def test_a_line_of_the_list_becomes_a_command_and_a_site() -> None:
-    mutant = Mutant.parse(LINE, SourceText(SOURCE))
+    mutant = Mutant.parse(LINE, SourceText(SOURCE), NO_CELLS)
 
     assert mutant.command == LINE.removeprefix("mutate ").partition(" -wire")[0]
     assert mutant.site == "cnot0 by bit 5 outputs.$[2] at A[3] of outputs.$and"
     assert not mutant.clocks
-    assert Mutant.parse(LINE.replace("-port A", "-port CLK"), SourceText(SOURCE)).clocks
+    assert Mutant.parse(LINE.replace("-port A", "-port CLK"), SourceText(SOURCE), NO_CELLS).clocks
 
 
 @pytest.mark.parametrize(
@@ -170,16 +172,40 @@ def test_a_mutant_reads_the_same_after_an_edit_elsewhere() -> None:
     line, other = listed(8, 11, 19, 12), moved.replace("~ full", "~ empty")
     before, after = (
         (one.site, one.line)
-        for one in (Mutant.parse(LINE, SourceText(SOURCE)), Mutant.parse(line, SourceText(moved)))
+        for one in (
+            Mutant.parse(LINE, SourceText(SOURCE), NO_CELLS),
+            Mutant.parse(line, SourceText(moved), NO_CELLS),
+        )
     )
 
     assert after == before
-    assert Mutant.parse(line, SourceText(other)).line != before[1]
+    assert Mutant.parse(line, SourceText(other), NO_CELLS).line != before[1]
+
+
+def test_cells_of_yosys_are_told_by_their_nets() -> None:
+    rtlil = """module \\mixvec
+  cell $reduce_and $auto$simple.cc:211:make_patterns$5
+    parameter \\A_WIDTH 2
+    connect \\A { \\collector.place_1 \\cluster.ready$7 }
+    connect \\Y $auto$simple.cc:210:make_patterns_logic$4
+  end
+  cell $not \\other
+    connect \\A \\clk
+    connect \\Y \\collector.place_1
+  end
+end
+"""
+    line = "mutate -mode const1 -module mixvec -cell $auto$simple.cc:211:make_patterns$5 -port A -portbit 0"
+
+    mutant = Mutant.parse(line, SourceText(SOURCE), CellNets(rtlil))
+
+    assert mutant.line == "A: { collector.place_1 cluster.ready }"
+    assert Mutant.parse(line.replace("$5", "$6"), SourceText(SOURCE), CellNets(rtlil)).line == ""
 
 
 def test_other_lines_are_refused() -> None:
     with pytest.raises(ValueError, match="must start with `mutate -mode`, not 'stat'"):
-        Mutant.parse("stat", SourceText(SOURCE))
+        Mutant.parse("stat", SourceText(SOURCE), NO_CELLS)
 
 
 KILLED, ALIVE = Outcome(Fate.WRONG, "one", ["wrong"]), Outcome()

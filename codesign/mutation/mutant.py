@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from codesign.mutation.cell_nets import CellNets
 from codesign.mutation.source_text import SourceText, unnumbered
 
 __all__ = ["Mutant"]
@@ -24,8 +25,8 @@ class Mutant:
         What it does to what: mode, wire or cell with its bit, and the port of the cell. Wires and cells are
         named without their numbers.
     line : str
-        The Verilog behind it, as :class:`SourceText` has it. With ``site`` it tells what is mutated after
-        numbers and lines have moved.
+        The Verilog behind it, as :class:`SourceText` has it, or the nets before a cell that has none. With
+        ``site`` it tells what is mutated after numbers and lines have moved.
     """
 
     command: str
@@ -33,8 +34,8 @@ class Mutant:
     line: str = ""
 
     @classmethod
-    def parse(cls, line: str, source: SourceText) -> Self:
-        """Return the mutant of one line of the list, whose places are those of ``source``.
+    def parse(cls, line: str, source: SourceText, cells: CellNets) -> Self:
+        """Return the mutant of one line of the list, whose places are those of ``source``, of ``cells``.
 
         Raises
         ------
@@ -49,7 +50,8 @@ class Mutant:
         port = f"{options['port']}[{options['portbit']}]"
         control = f" by bit {options['ctrlbit']}" if "ctrlbit" in options else ""
         wire = f" {unnumbered(options['wire'])}[{options['wirebit']}]" if "wire" in options else ""
-        return cls(command, f"{options['mode']}{control}{wire} at {port} of {cell}", source.behind(line))
+        behind = source.behind(line) or cells.before(options["cell"])
+        return cls(command, f"{options['mode']}{control}{wire} at {port} of {cell}", behind)
 
     @property
     def clocks(self) -> bool:

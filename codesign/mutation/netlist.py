@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from boards.place_route import run_tool
+from codesign.mutation.cell_nets import CellNets
 from codesign.mutation.mutant import Mutant
 from codesign.mutation.source_text import SourceText
 from sim.mutant_run import SELECT, selecting_wrapper
@@ -76,8 +77,8 @@ def mutate(
         "write_rtlil netlist.il",
         f"mutate -list {round(count * _SPARE)} -seed {seed} -o list.txt {cells}",
     )
-    source = SourceText(verilog)
-    drawn = [Mutant.parse(line, source) for line in (folder / "list.txt").read_text().splitlines()]
+    source, named = SourceText(verilog), CellNets((folder / "netlist.il").read_text())
+    drawn = [Mutant.parse(line, source, named) for line in (folder / "list.txt").read_text().splitlines()]
     mutants = tuple(mutant for mutant in drawn if not mutant.clocks)[:count]
     apply = [
         f"mutate -ctrl {SELECT} {_SELECT_WIDTH} {number} {mutant.command}"

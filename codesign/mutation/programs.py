@@ -1,17 +1,24 @@
 """Streams that mutants are sent, and the judge of each answer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
-from codesign.regression.aftermath import Aftermath, aftermath_defects, draw_aftermaths, wrong_bits
+from codesign.regression.aftermath import (
+    Aftermath,
+    aftermath_defects,
+    draw_aftermaths,
+    small_job,
+    wrong_bits,
+)
 from codesign.regression.cases import full_layer, standard_jobs
 from codesign.regression.defects import all_defects, defects
 from codesign.regression.directed import directed_jobs
 from codesign.regression.jobs import Job, answer_words, make_jobs, stream_of
 from codesign.regression.resets import reset_trial
+from codesign.regression.restreamed import with_note
 from codesign.regression.runs import split_answers
 from codesign.regression.scenario import draw_scenario
 from sim.stream_run import Pace, Words
@@ -23,10 +30,11 @@ __all__ = ["Program", "programs"]
 
 _LONGEST: Final = 400
 """Words of a damaged stream."""
-_EACH: Final = 9
-"""Of so many damaged streams one is in a program, in turn, so that all kinds are in every program."""
-_PROGRAMS: Final = 5
+_PROGRAMS: Final = 9
+"""Of damaged streams: each takes one in so many, so that all kinds are in every program."""
 _RESETS: Final = 24
+_NOTE_WORDS: Final = 150_001
+_EAGER: Final = Pace()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +80,24 @@ def programs(arch: ArchConfig, scenarios: int) -> Iterator[Program]:
     yield _jobs("dense layers", _dense_jobs(arch), arch)
     yield _jobs("directed layers", directed_jobs(arch), arch)
     yield _scenario(arch, 2 + scenarios, 600, stalls=(0.9, 0.9))
+    yield _scenario(arch, 3 + scenarios, 600, lazy=True)
+    yield _jobs("a long packet for the host", _long_note(arch), arch)
     yield from _resets(arch)
     size = arch.stream_width // 8
-    cases = [
-        case for case in draw_aftermaths(arch, random_cases=60) if len(case.damage.stream) <= _LONGEST * size
-    ]
+    drawn = draw_aftermaths(arch, random_cases=60)
+    yield _damage("records cut short", [case for case in drawn if case.damage.meant is not None], arch)
+    cases = [case for case in drawn if len(case.damage.stream) <= _LONGEST * size]
     wrong = wrong_bits(arch)
     for start in range(_PROGRAMS):
-        yield _damage(f"damaged streams {start}", cases[start::_EACH], arch)
-        yield _damage(f"wrong bits of headers {start}", wrong[start::_EACH], arch)
+        yield _damage(f"damaged streams {start}", cases[start::_PROGRAMS], arch)
+        yield _damage(f"wrong bits of headers {start}", wrong[start::_PROGRAMS], arch)
+
+
+def _long_note(arch: ArchConfig) -> list[Job]:
+    """A job behind a packet longer than any memory, which the core passes over."""
+    job = small_job(arch, 0, Direction.VERTICAL, (arch.segment, 7), 0.5)
+    words = np.arange(_NOTE_WORDS * arch.stream_width // 64, dtype="<u8")
+    return [with_note(job, words.tobytes(), arch, "a long note")]
 
 
 def _dense_jobs(arch: ArchConfig) -> list[Job]:
@@ -115,24 +132,29 @@ def _words(data: bytes, arch: ArchConfig) -> Words:
     return words.reshape(-1, arch.stream_width // 64)
 
 
-def _scenario(arch: ArchConfig, seed: int, outputs: int, stalls: tuple[float, float] = (0.0, 0.0)) -> Program:
-    jobs = draw_scenario(arch, seed, outputs).jobs
-    return _jobs(f"scenario {seed}", jobs, arch, stalls, seed)
-
-
-def _jobs(
-    name: str, jobs: Sequence[Job], arch: ArchConfig, stalls: tuple[float, float] = (0.0, 0.0), seed: int = 0
+def _scenario(
+    arch: ArchConfig,
+    seed: int,
+    outputs: int,
+    *,
+    stalls: tuple[float, float] = (0.0, 0.0),
+    lazy: bool = False,
 ) -> Program:
+    jobs = draw_scenario(arch, seed, outputs).jobs
+    return _jobs(f"scenario {seed}", jobs, arch, Pace(*stalls, seed, lazy=lazy))
+
+
+def _jobs(name: str, jobs: Sequence[Job], arch: ArchConfig, pace: Pace = _EAGER) -> Program:
     def judge(answer: bytes) -> list[str]:
         answers = list(split_answers(answer, arch))
         if len(answers) != len(jobs):
             return [f"{len(jobs)} jobs are answered with {len(answers)} DONE packets"]
-        return all_defects(jobs, answers, arch, stalled=any(stalls))
+        return all_defects(jobs, answers, arch, stalled=pace.stalled)
 
     data = b"".join(stream_of(job, arch) for job in jobs)
     expected = sum(answer_words(job, arch) for job in jobs)
-    title = f"{name}, stalls {stalls[0]:g} and {stalls[1]:g}" if any(stalls) else name
-    return Program(title, _words(data, arch), judge, Pace(*stalls, seed, expected=expected))
+    title = f"{name}, {pace.pauses}" if pace.stalled else name
+    return Program(title, _words(data, arch), judge, replace(pace, expected=expected))
 
 
 def _damage(name: str, cases: Sequence[Aftermath], arch: ArchConfig) -> Program:
