@@ -13,7 +13,7 @@ from tests.slices import often
     ("psum_width", "family"),
     often(
         [(width, family) for width in (32, 25) for family in Family],
-        [(32, Family.ECP5), (25, Family.GENERIC)],
+        [(32, Family.ECP5)],
     ),
 )
 def test_psums_accumulate_forward_and_are_captured(psum_width: int, family: Family) -> None:
