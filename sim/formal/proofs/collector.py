@@ -29,6 +29,8 @@ _ARCH: Final = ArchConfig(
 )
 _DEPTH: Final = 5
 _WORDS: Final = _ARCH.words_per_block
+_PAUSE: Final = 1
+"""Cycles without an item when every credit is back: the last one is counted, or a packet is chosen."""
 
 
 class CollectorHarness(Harness):
@@ -41,7 +43,7 @@ class CollectorHarness(Harness):
         m.d.comb += moves.eq(kind != ItemKind.IDLE.value)
         self.suppose_no_reset(m)
         stream = self.source(m, "status", status)
-        self._credits(m, moves)
+        held = self._credits(m, moves)
         opened, inside, number, cluster = Signal(), Signal(), Signal(range(_WORDS + 1)), Signal()
         telling = Signal()
         m.d.comb += [opened.eq(kind == ItemKind.BLOCK_HEADER.value), telling.eq(kind >= 4)]
@@ -63,6 +65,8 @@ class CollectorHarness(Harness):
         waiting = [self._blocks(m, n, opened) for n in range(_ARCH.clusters)]
         busy = inside | Cat(waiting).any() | collector.ready.any()
         self.suppose(m, "layers_start_when_idle", ~(collector.clear & busy))
+        # An egress that holds nothing keeps nobody waiting: a packet goes on, and one of the status begins.
+        self.within(m, "moves", _PAUSE, (stream.waits | inside) & ~moves & (held == 0))
         self.reach(m, "second_cluster", (kind == ItemKind.BLOCK_TRAILER.value) & cluster & item.job_end)
 
     def _packets_of_status(self, m: Module, moved: Value) -> None:
@@ -74,8 +78,8 @@ class CollectorHarness(Harness):
         later = (kind == ItemKind.STATUS_DATA.value) | (kind == ItemKind.STATUS_TRAILER.value)
         self.suppose(m, "status_packets", ~self.component.status.valid | Mux(inside, later, first))
 
-    def _credits(self, m: Module, moves: Signal) -> None:
-        """Items that the egress holds: as many as it has room for, at most."""
+    def _credits(self, m: Module, moves: Signal) -> Signal:
+        """Return the items that the egress holds: as many as it has room for, at most."""
         collector, held = self.component, Signal(range(2 * _DEPTH))
         m.d.sync += held.eq(held + moves - collector.credit)
         self.suppose(m, "gives_back_what_it_has", (collector.credit <= held) & (collector.credit < 3))
@@ -83,6 +87,7 @@ class CollectorHarness(Harness):
         before = delay(m, moves, 1, "moved_before", reset_less=False)
         self.claim(m, "empty", ~collector.empty | (held == before))
         self.reach(m, "nearly_full", held == _DEPTH - 1)
+        return held
 
     def _blocks(self, m: Module, n: int, opened: Signal) -> Signal:
         """A block is fetched once, when it is there; return how many of this cluster are."""
@@ -98,6 +103,6 @@ COLLECTOR = Proof(
     subject=Collector,
     harness=lambda collector: CollectorHarness(collector(_ARCH, _DEPTH)),
     bug=Bug("go.eq(credits > 3)", "go.eq(credits > 0)"),
-    depth=10,
-    cover=20,
+    depth=14,
+    cover=24,
 )

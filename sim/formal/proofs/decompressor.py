@@ -1,11 +1,12 @@
 """The decompressor: every job closed once, in order, and no vector without a credit."""
 
-from typing import Final
+from typing import Any, Final
 
 from amaranth.hdl import Cat, Module, Signal
 
 from hw.decompressor import Decompressor
 from hw.pipeline import delay
+from hw.record_reader import RecordReader
 from hw.shapes import JOB_WIDTH, LoadKind
 from sim.formal.bug import Bug
 from sim.formal.harness import Harness
@@ -28,6 +29,8 @@ _ARCH: Final = ArchConfig(
     split_slots=1,
 )
 _JOBS: Final = 2
+_PAUSE: Final = RecordReader.START_LATENCY + 1
+"""Cycles at most in which nothing comes of a job and a credit: it is begun, and its first record is read."""
 
 
 class DecompressorHarness(Harness):
@@ -53,6 +56,9 @@ class DecompressorHarness(Harness):
         self.claim(
             m, "nothing_is_sent_for_an_escape", ~valid | vector.bitmap.any() | vector.end | vector.last
         )
+        record: Any = self.interior.owner("decoder").o
+        took = record.valid & record.ready
+        self.within(m, "moves", _PAUSE, (jobs.inside != 0) & decompressor.o.ready & ~took & ~valid)
         ended = Signal()
         with m.If(valid):
             m.d.sync += ended.eq(vector.end)
@@ -64,6 +70,6 @@ DECOMPRESSOR = Proof(
     subject=Decompressor,
     harness=lambda decompressor: DecompressorHarness(decompressor(_ARCH)),
     bug=Bug("slot.eq(count - pop)", "slot.eq(count)"),
-    depth=12,
+    depth=15,
     cover=24,
 )
