@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
-from boards.gowin import LUT_PLACES, lut_places, mend_carries
+from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, find_tool
 from spec.errors import ConfigError
 
@@ -212,8 +212,8 @@ _FLOWS: Final = {
         ),
         bitstream=".fs",
         cells={
-            # LUT4 in front of lone registers included; an adder's bit takes a place, a LUT RAM eight.
-            "luts": ("LUT4", "ALU", *["RAM16SDP4"] * 8),
+            # LUT4 in front of lone registers included; an adder's bit takes a place, a LUT RAM several.
+            "luts": ("LUT4", "ALU", *["RAM16SDP4"] * LUT_RAM_PLACES),
             "ffs": ("DFF",),
             "dsps": ("MULT9X9",),
             "brams": ("BSRAM",),

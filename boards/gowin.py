@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["LUT_PLACES", "lut_places", "mend_carries"]
+__all__ = ["LUT_PLACES", "LUT_RAM_PLACES", "lut_places", "mend_carries"]
 
 LUT_PLACES: Final = 8640 * 9 // 10
 """Of a GW1NR-9, as many as nextpnr's placer can fill: at 96 % it did not end one pass."""
-_LUT_RAM_PLACES: Final = 8
+LUT_RAM_PLACES: Final = 8
 """Those of one RAM16SDP4, which takes a whole tile."""
 _FAULTY: Final = 0x505A
 _MENDED: Final = 0x000A
@@ -41,7 +41,7 @@ def lut_places(netlist: Path) -> int:
         elif _is_logic(kind):
             taken += 1
         elif kind == "RAM16SDP4":
-            taken += _LUT_RAM_PLACES
+            taken += LUT_RAM_PLACES
     return taken
 
 

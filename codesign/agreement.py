@@ -13,7 +13,7 @@ import numpy as np
 from codesign.count_argument import count
 from codesign.regression.campaign import RANDOM, load_arch
 from codesign.regression.defects import all_defects
-from codesign.regression.runs import answers_in, send_jobs
+from codesign.regression.runs import answers_in, send_paced
 from codesign.regression.scenario import Scenario, draw_scenario
 from sim.simulator import Simulator, SimulatorError, check_simulator
 from sim.stream_run import StreamResult
@@ -62,15 +62,7 @@ def disagreements(scenario: Scenario) -> tuple[int, list[str]]:
     for pace in scenario.paces:
         try:
             first, second = (
-                send_jobs(
-                    jobs,
-                    arch,
-                    stall_i=pace.stall_i,
-                    stall_o=pace.stall_o,
-                    lazy=pace.lazy,
-                    seed=pace.seed,
-                    simulator=simulator,
-                )
+                send_paced(jobs, arch, pace, simulator)
                 for simulator in (Simulator.VERILATOR, Simulator.ICARUS)
             )
             found = differences(first, second)

@@ -14,9 +14,10 @@ from codesign.regression.defects import all_defects, defects
 from codesign.regression.jobs import Job, frames, make_jobs, product, stream_of
 from codesign.regression.layers import limit_layer, random_layer
 from codesign.regression.restreamed import with_note
-from codesign.regression.runs import answers_in, run_jobs, send_jobs
+from codesign.regression.runs import answers_in, run_jobs, send_jobs, send_paced
 from hw.family import Family
 from sim.simulator import Simulator
+from sim.stream_run import Pace
 from spec.arch import ArchConfig
 from spec.counters import COUNTERS
 from spec.direction import Direction
@@ -65,7 +66,8 @@ def test_stalls_change_no_output_and_no_load_count(name: str, stall_i: float, st
 def test_a_sink_that_waits_for_an_offer_changes_no_output_and_no_load_count() -> None:
     jobs, arch = jobs_of("tiny"), ARCHS["tiny"]
 
-    answers = run_jobs(jobs, arch, stall_o=0.3, lazy=True, seed=4)
+    pace = Pace(stall_o=0.3, seed=4, lazy=True)
+    answers = answers_in(send_paced(jobs, arch, pace, Simulator.VERILATOR), jobs, arch)
 
     assert all_defects(jobs, answers, arch, stalled=True) == []
 

@@ -11,12 +11,12 @@ from codesign.regression.jobs import Job, answer_words, stream_of
 from codesign.verilog import accelerator_verilog
 from hw.family import Family
 from sim.simulator import Simulator, SimulatorError
-from sim.stream_run import StreamResult, run_stream
+from sim.stream_run import Pace, StreamResult, run_stream
 from sim.subject import models
 from spec.arch import ArchConfig
 from spec.packet import Opcode, read_answers
 
-__all__ = ["answers_in", "most_cycles", "run_jobs", "send", "send_jobs", "split_answers"]
+__all__ = ["answers_in", "most_cycles", "run_jobs", "send", "send_jobs", "send_paced", "split_answers"]
 
 
 @cache
@@ -61,7 +61,6 @@ def run_jobs(
     *,
     stall_i: float = 0.0,
     stall_o: float = 0.0,
-    lazy: bool = False,
     seed: int = 0,
     simulator: Simulator = Simulator.VERILATOR,
     family: Family = Family.GENERIC,
@@ -81,7 +80,6 @@ def run_jobs(
         arch,
         stall_i=stall_i,
         stall_o=stall_o,
-        lazy=lazy,
         seed=seed,
         simulator=simulator,
         family=family,
@@ -120,6 +118,19 @@ def send_jobs(
         expected=expected,
         limit=most_cycles(cycles, len(stream) * 8 // arch.stream_width, expected, stall_i, stall_o),
         coverage=coverage,
+    )
+
+
+def send_paced(jobs: Sequence[Job], arch: ArchConfig, pace: Pace, simulator: Simulator) -> StreamResult:
+    """Return what comes of ``jobs`` at the pauses of ``pace``; see :func:`send_jobs`."""
+    return send_jobs(
+        jobs,
+        arch,
+        stall_i=pace.stall_i,
+        stall_o=pace.stall_o,
+        lazy=pace.lazy,
+        seed=pace.seed,
+        simulator=simulator,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from codesign.regression.defects import all_defects, compared_counters
-from codesign.regression.runs import run_jobs
+from codesign.regression.runs import answers_in, send_paced
 from codesign.regression.scenario import Scenario
 from sim.simulator import Simulator, SimulatorError
 from sim.stream_run import Pace
@@ -51,15 +51,7 @@ def run_scenario(scenario: Scenario, simulator: Simulator = Simulator.VERILATOR)
 def _defects(scenario: Scenario, pace: Pace, simulator: Simulator) -> list[str]:
     arch, jobs = scenario.arch, scenario.jobs
     try:
-        answers = run_jobs(
-            jobs,
-            arch,
-            stall_i=pace.stall_i,
-            stall_o=pace.stall_o,
-            lazy=pace.lazy,
-            seed=pace.seed,
-            simulator=simulator,
-        )
+        answers = answers_in(send_paced(jobs, arch, pace, simulator), jobs, arch)
         return all_defects(jobs, answers, arch, stalled=pace.stalled)
     except (SimulatorError, ValueError) as error:
         return [str(error)]
