@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from codesign.commands.whole import attached
+from codesign.commands.whole import Place, attached
 from codesign.whole import load_model
 from codesign.whole.sentence_encoder import load_sentence_encoder
 from sw.calibration import SENTENCES
@@ -32,7 +32,7 @@ def main() -> int:
     dense = encoder.embed(batches)
     columns = max(batch["input_ids"].numel() for batch in batches)
     packed = load_model(arguments.packed)
-    with attached(encoder.model, packed, arguments.backend, columns, len(batches)) as attachment:
+    with attached(encoder.model, packed, Place(arguments.backend), columns, len(batches)) as attachment:
         found = encoder.embed(batches)
         cycles = attachment.report()["total"]["cycles"]
     count = len(SENTENCES)

@@ -11,11 +11,11 @@ from sim.model_cache import BUILD_LOG, cache_folder, digest, keep_only, log_tail
 from sim.verilator import (
     COMPILE_JOBS,
     MODULES,
-    PROGRAM_OPTIONS,
     check_folder,
     check_tools,
     make_variables,
     prepare_environment,
+    program_options,
     verilator_program,
 )
 
@@ -44,7 +44,8 @@ def build_executable(
     """
     texts = {source.name: source.read_text() for source in sources}
     chosen = [f"-G{name}={value}" for name, value in (parameters or {}).items()]
-    facts = [top, verilog, *texts.values(), *chosen, repr((PROGRAM_OPTIONS, MODULES)), version("verilator")]
+    chosen += program_options(verilog)
+    facts = [top, verilog, *texts.values(), *chosen, MODULES, version("verilator")]
     key = digest(facts)
     folder = (cache_folder() / "models" / key).absolute()
     check_folder(folder)
@@ -56,7 +57,7 @@ def build_executable(
         environment = dict(os.environ)
         prepare_environment(environment)
         verilate = [str(verilator_program()), "--cc", "--exe", "-Mdir", ".", "--prefix", "Vtop", "-o", top]
-        verilate += ["--top-module", top, *chosen, *PROGRAM_OPTIONS, "modules.vlt", "design.v", *texts]
+        verilate += ["--top-module", top, *chosen, "modules.vlt", "design.v", *texts]
         compile_all = ["make", "-j", str(COMPILE_JOBS), "-f", "Vtop.mk", *make_variables()]
         log = place / BUILD_LOG
         with log.open("w") as output:

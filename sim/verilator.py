@@ -2,6 +2,7 @@
 environment."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -21,13 +22,13 @@ __all__ = [
     "FAST_START",
     "MODULES",
     "OPTIONS",
-    "PROGRAM_OPTIONS",
     "RANDOM_START",
     "check_folder",
     "check_tools",
     "compiler",
     "make_variables",
     "prepare_environment",
+    "program_options",
     "verilator_program",
 ]
 
@@ -56,26 +57,33 @@ RANDOM_START: Final = ("--x-assign", "unique", "--x-initial", "unique")
 
 COVERAGE: Final = ("--coverage-line", "--coverage-toggle", "-CFLAGS", "-O1")
 
-PROGRAM_OPTIONS: Final = (
+_PROGRAM_OPTIONS: Final = (
     "-Wno-fatal",
     "-Wno-lint",
     "-O3",
     *FAST_START,
     "--noassert",
-    # Functions of columns differ in what they say to their neighbours only. In pieces most of them are the
-    # same and are kept once: half of the code, so that a cycle's worth comes nearer to the cache's size.
-    "--output-split-cfuncs",
-    "150",
     "-CFLAGS",
     "-std=gnu++20",
 )
-"""For a model with a main program of its own: no time, no cocotb."""
+# Functions of columns differ in what they say to their neighbours only. In pieces most of them are the same
+# and are kept once: half of the code of a wide array, so that a cycle's worth comes nearer to the cache's
+# size. A narrow one compiles three times as long for it and runs no faster.
+_PIECES: Final = ("--output-split-cfuncs", "150")
+_MANY_COLUMNS: Final = 8
+_COLUMN: Final = re.compile(r"^ *mixvec_column +\S+ \(", re.MULTILINE)
 
 # Compiled once and called for every instance: inlined, an array of 4096 PEs is 120 MB of C++.
 MODULES: Final = """`verilator_config
 no_inline -module "mixvec_column"
 no_inline -module "mixvec_cluster"
 """
+
+
+def program_options(verilog: str) -> tuple[str, ...]:
+    """Return the options for a model with a main program of its own: no time, no cocotb."""
+    wide = len(_COLUMN.findall(verilog)) >= _MANY_COLUMNS
+    return (*_PROGRAM_OPTIONS, *(_PIECES if wide else ()))
 
 
 def check_tools() -> None:

@@ -18,7 +18,8 @@ Inputs = Mapping[str, torch.Tensor] | torch.Tensor
 class InputBatches(Task[Inputs]):
     """A task without labels: batches of a model's inputs, one after the other and again from the first.
 
-    It calibrates. It cannot train and judges nothing.
+    It calibrates, and trains towards what a teacher makes of the inputs (``distillation`` 1). It judges
+    nothing.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from sw.statistics import LayerStatistics, collect_statistics
 from sw.targets import Target
 from sw.task import Task
 
-__all__ = ["Recovery", "RecoveryOptions"]
+__all__ = ["Recovery", "RecoveryOptions", "Trained"]
 
 _CLIP: Final = 1.0
 """Largest norm of a gradient."""
@@ -36,6 +37,19 @@ _PRIME: Final = 1_000_003
 """Keeps the noise of different seeds apart."""
 _FINAL_RATE: Final = 0.02
 """Learning rate at the end, as a share of the highest."""
+
+
+class Trained(Enum):
+    """What of a model training changes; the value is its name on the command line."""
+
+    ALL = "all"
+    """Every parameter."""
+    NO_TABLES = "no-tables"
+    """All but the tables of tokens and positions. A token's row has a gradient only when the token comes up,
+    and AdamW then moves it by about ten learning rates in all, however small the gradient."""
+    MATRICES = "matrices"
+    """The pruned matrices alone: what lies around them stays that of the dense model, biases and norms too,
+    so that the packed layers work with the model that everybody has."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +81,7 @@ class RecoveryOptions:
     dropout : bool
         Let the model drop what its config says, from noise that depends on seed and step only. Without it
         student and teacher differ by what was pruned alone.
-    frozen_tables : bool
-        Leave the tables of tokens and positions as they are. A token's row has a gradient only when the token
-        comes up, and AdamW then moves it by about ten learning rates in all, however small the gradient.
+    trained : Trained
     seed : int
         Of the batches.
 
@@ -91,7 +103,7 @@ class RecoveryOptions:
     quantized: float = 0.0
     weight_decay: float = 0.01
     dropout: bool = False
-    frozen_tables: bool = False
+    trained: Trained = Trained.ALL
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -171,7 +183,7 @@ class Recovery:
         weights = sum(target.rows * target.cols for target in targets.values())
         stop = options.pruned_at
         self._ramp = Ramp(min(options.observed, stop), stop, weights, kept if choose is not None else weights)
-        self._trained = _trained(model, (nn.Embedding,) if options.frozen_tables else ())
+        self._trained = _parameters(model, targets, options.trained)
         self._optimizer = torch.optim.AdamW(
             self._trained,
             options.learning_rate,
@@ -303,7 +315,7 @@ class Recovery:
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""
         options = asdict(self.options)
-        options["score"] = self.options.score.value
+        options |= {"score": self.options.score.value, "trained": self.options.trained.value}
         matrices = [[name, its.rows, its.cols] for name, its in self._masked.targets.items()]
         return {"options": options, "kept": self._ramp.kept, "matrices": matrices}
 
@@ -345,11 +357,14 @@ class Recovery:
             self._masks = {name: mask.cpu().numpy() for name, mask in state["masks"].items()}
 
 
-def _trained(model: nn.Module, frozen: tuple[type[nn.Module], ...]) -> list[nn.Parameter]:
-    """Return the parameters of ``model`` but those that a frozen module holds itself."""
-    holders = [module for module in model.modules() if isinstance(module, frozen)]
-    left = {id(held) for module in holders for held in module.parameters(recurse=False)}
-    return [parameter for parameter in model.parameters() if id(parameter) not in left]
+def _parameters(model: nn.Module, targets: Mapping[str, Target], trained: Trained) -> list[nn.Parameter]:
+    """Return the parameters of ``model`` that are trained."""
+    if trained is Trained.MATRICES:
+        inside = [module for target in targets.values() for module in target.modules]
+        return [held for module in inside for held in module.parameters() if held.ndim > 1]
+    holders = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    tables = {id(held) for module in holders for held in module.parameters(recurse=False)}
+    return [one for one in model.parameters() if trained is Trained.ALL or id(one) not in tables]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sw.mask_search import Allocation, MaskSearch, Placement
 from sw.masked_weight import MaskedModel
 from sw.pattern import Method, Pattern
 from sw.ramp import Ramp
-from sw.recovery import Recovery, RecoveryOptions
+from sw.recovery import Recovery, RecoveryOptions, Trained
 from sw.rounding import Rounding
 from sw.scores import Score
 from sw.sparse_model import matrix_shapes
@@ -247,22 +247,26 @@ def test_noise_comes_from_the_seed_and_the_step(dropout: bool) -> None:
     assert not models[0].training
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_frozen_tables_stay_and_every_parameter_keeps_its_flag(frozen: bool) -> None:
+@pytest.mark.parametrize("trained", Trained)
+def test_what_is_not_trained_stays_and_every_parameter_keeps_its_flag(trained: Trained) -> None:
     model = tiny_model()
     # What could not be trained before cannot be afterwards.
     model.transformer.wpe.weight.requires_grad_(False)
     before = copy.deepcopy(model)
-    options = replace(OPTIONS, steps=3, frozen_tables=frozen)
+    options = replace(OPTIONS, steps=3, trained=trained)
 
     Recovery(model, find_targets(model), tiny_task(), None, 0, options).run()
 
-    pairs = zip(model.named_parameters(), before.parameters(), strict=True)
-    equal = {name: torch.equal(new, old) for (name, new), old in pairs}
-    held = ["transformer.wpe.weight", *(["transformer.wte.weight"] if frozen else [])]
-    assert sorted(name for name, same in equal.items() if same) == held
-    trainable = [parameter.requires_grad for parameter in model.parameters()]
-    assert trainable == [parameter.requires_grad for parameter in before.parameters()]
+    # Weights come after biases now, so by name.
+    after = dict(model.named_parameters())
+    equal = {name: torch.equal(after[name], old) for name, old in before.named_parameters()}
+    held = {
+        Trained.ALL: {"transformer.wpe.weight"},
+        Trained.NO_TABLES: {"transformer.wpe.weight", "transformer.wte.weight"},
+        Trained.MATRICES: {name for name in equal if ".c_" not in name or "bias" in name},
+    }
+    assert {name for name, same in equal.items() if same} == held[trained]
+    assert all(after[name].requires_grad == old.requires_grad for name, old in before.named_parameters())
 
 
 def test_a_refused_score_leaves_the_model_plain() -> None:

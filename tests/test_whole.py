@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from codesign.packed import quantized
-from codesign.whole import PackedModel, attach, compile_model, load_model, save_model
+from codesign.twins import TWIN_BAUD, TWIN_TIMEOUT, start_twin
+from codesign.whole import BackendKind, BoardPort, PackedModel, attach, compile_model, load_model, save_model
 from codesign.whole.compilation import default_recipe
 from sim.errors import SimulatorError
+from sim.twin import Twin
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
 from sw.int8 import int8_model
 from sw.pack import pack
-from sw.recovery import RecoveryOptions
+from sw.recovery import RecoveryOptions, Trained
+from sw.scores import Score
 from sw.sparse_model import RecoveryMethod
 from sw.targets import find_targets
 from tests.tiny_models import VOCABULARY, StackedModel, tiny_gpt2
@@ -53,12 +57,20 @@ def packed(gpt2: nn.Module) -> PackedModel:
 
 
 @pytest.fixture(scope="module")
-def runs(gpt2: nn.Module, packed: PackedModel) -> dict[str, tuple[torch.Tensor, dict[str, Any]]]:
+def twin() -> Iterator[Twin]:
+    """A board that stays while its hosts come and go."""
+    with start_twin("tang_nano_9k", ARCH, once=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def runs(gpt2: nn.Module, packed: PackedModel, twin: Twin) -> dict[str, tuple[torch.Tensor, dict[str, Any]]]:
     """Logits and report of one call on every backend."""
     found = {}
-    for backend in ("reference", "estimate", "rtl"):
-        with attach(gpt2, packed, backend, tell=lambda sentence: None) as attachment:
-            found[backend] = run(gpt2), attachment.report(50e6)
+    for backend in BackendKind:
+        port = BoardPort(twin.port, TWIN_BAUD, TWIN_TIMEOUT) if backend is BackendKind.BOARD else None
+        with attach(gpt2, packed, backend, port=port, tell=lambda sentence: None) as attachment:
+            found[str(backend)] = run(gpt2), attachment.report(50e6)
     return found
 
 
@@ -78,6 +90,9 @@ def test_estimate_and_rtl_count_the_same_cycles_in_every_layer(
 
     assert [layer["cycles"] for layer in rtl["layers"]] == [layer["cycles"] for layer in estimate["layers"]]
     assert rtl == estimate
+    # A line brings words when it does, but no other words.
+    loads = [layer["load_cycles"] for layer in runs["board"][1]["layers"]]
+    assert loads == [layer["load_cycles"] for layer in estimate["layers"]]
     assert all(layer["cycles"] > 0 and layer["calls"] == 1 for layer in rtl["layers"])
     assert runs["reference"][1]["total"]["cycles"] is None
 
@@ -178,8 +193,24 @@ def test_another_model_is_refused(gpt2: nn.Module, packed: PackedModel) -> None:
         attach(other, packed, "estimate")
     with pytest.raises(ConfigError, match=r"has a layer layer0\.qkv, and StackedModel has none"):
         attach(StackedModel(), packed, "estimate")
-    with pytest.raises(ConfigError, match="backend must be one of reference, estimate, rtl, not board"):
+    with pytest.raises(ConfigError, match="backend must be one of reference, estimate, rtl, board, not gpu"):
+        attach(gpt2, packed, "gpu")
+
+
+def test_a_board_needs_its_port_and_its_architecture(
+    gpt2: nn.Module, packed: PackedModel, twin: Twin
+) -> None:
+    with pytest.raises(ConfigError, match="backend board needs the port of a board; give `port`"):
         attach(gpt2, packed, "board")
+    with pytest.raises(ConfigError, match="`port` belongs to backend board, not to rtl; drop it"):
+        attach(gpt2, packed, "rtl", port=twin.port)
+    with pytest.raises(ConfigError, match=r"port nowhere cannot be opened"):
+        attach(gpt2, packed, "board", port="nowhere")
+    other = compile_model(gpt2, ARCH.model_copy(update={"queue_depth": 16}), 0.6, inputs(1))
+    before = run(gpt2)
+    with pytest.raises(ConfigError, match="has another architecture than the file, `queue_depth`"):
+        attach(gpt2, other, "board", port=BoardPort(twin.port, TWIN_BAUD, TWIN_TIMEOUT))
+    assert torch.equal(run(gpt2), before)
 
 
 def test_what_stays_in_pytorch_is_named_once() -> None:
@@ -235,11 +266,37 @@ def test_a_bert_encoder_runs_with_its_padding() -> None:
     assert torch.equal(found["reference"], found["estimate"])
 
 
-def test_a_recipe_that_trains_is_refused(gpt2: nn.Module) -> None:
-    recipe = replace(default_recipe(ARCH, 1), recovery=RecoveryMethod.FINE_TUNE, training=RecoveryOptions())
+def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer(gpt2: nn.Module) -> None:
+    one_cut = replace(default_recipe(ARCH, 2, None), recovery=RecoveryMethod.NONE)
+    training = RecoveryOptions(
+        steps=200, score=Score.ACTIVATION, distillation=1.0, quantized=0.2, trained=Trained.MATRICES
+    )
+    trained = replace(one_cut, recovery=RecoveryMethod.FINE_TUNE, training=training)
+    steps: list[int] = []
 
-    with pytest.raises(ConfigError, match="must not train; train with sparsify"):
+    errors = []
+    for recipe in (one_cut, trained):
+        packed = compile_model(gpt2, ARCH, 0.6, inputs(2), recipe=recipe, progress=steps.append)
+        integers = int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))
+        errors.append(float((run(integers) - run(gpt2)).square().mean()))
+        with attach(gpt2, packed, "estimate", tell=lambda sentence: None):
+            assert torch.equal(run(gpt2), run(integers))
+
+    assert errors[1] < 0.5 * errors[0]
+    assert sum(steps) == training.steps
+    assert packed.provenance["steps"] == training.steps
+
+
+@pytest.mark.parametrize("trained", [Trained.ALL, Trained.NO_TABLES])
+def test_a_recipe_that_trains_what_is_not_packed_is_refused(gpt2: nn.Module, trained: Trained) -> None:
+    training = RecoveryOptions(trained=trained)
+    recipe = replace(default_recipe(ARCH, 1), recovery=RecoveryMethod.FINE_TUNE, training=training)
+
+    with pytest.raises(ConfigError, match="may train the matrices alone"):
         compile_model(gpt2, ARCH, 0.5, inputs(1), recipe=recipe)
+
+
+def test_calibration_needs_inputs(gpt2: nn.Module) -> None:
     with pytest.raises(ConfigError, match="needs at least one batch of the model's inputs, not none"):
         compile_model(gpt2, ARCH, 0.5, [])
 

@@ -124,8 +124,21 @@ def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path
         (("embed", " ", "--model", "BERT"), "TEXT must be sentences, but ' ' is empty"),
         (("embed", "a", "--model", "nowhere"), "`--model` nowhere is neither `minilm` nor a model folder"),
         (
-            ("embed", "a", "--model", "BERT", "--arch", "tiny", "--backend", "board"),
-            "`--backend` must be one of",
+            ("embed", "a", "--model", "BERT", "--arch", "tiny", "--backend", "gpu"),
+            "`--backend` must be one of reference, estimate, rtl, board, not gpu",
+        ),
+        (
+            ("embed", "a", "--model", "BERT", "--backend", "board"),
+            "belong to `--backend board`, which needs one",
+        ),
+        (
+            ("generate", "A", "--model", "GPT2", "--backend", "board", "--port", "p", "--twin", "ulx3s"),
+            "belong to `--backend board`, which needs one",
+        ),
+        (("generate", "A", "--model", "GPT2", "--port", "p"), "belong to `--backend board`, which needs one"),
+        (
+            ("embed", "a", "--model", "BERT", "--backend", "board", "--twin", "nowhere"),
+            "board nowhere is unknown",
         ),
         (
             ("embed", "a", "--model", "BERT", "--packed", "x.mxv", "--arch", "tiny"),

@@ -5,21 +5,23 @@ from typing import Annotated, Final
 
 import typer
 
-from codesign.commands.options import JsonFlag
+from codesign.commands.options import Baud, JsonFlag, Port, TwinName
 from codesign.commands.whole import (
     BackendName,
     Clock,
     PackedFile,
+    Place,
     SaveFile,
     Sparsity,
     attached,
-    check_options,
+    check_clock,
     chosen_model,
     clock_hz,
     summary,
 )
 from codesign.console import print_json, print_tables
 from spec.errors import ConfigError
+from spec.link import BAUD
 
 __all__ = ["embed"]
 
@@ -32,6 +34,9 @@ def embed(
         str, typer.Option("--model", metavar="MODEL", help="minilm, or a folder of the BERT family.")
     ] = "minilm",
     backend: BackendName = "rtl",
+    port: Port = None,
+    twin: TwinName = None,
+    baud: Baud = BAUD,
     arch: Annotated[
         str | None, typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}.")
     ] = None,
@@ -46,7 +51,8 @@ def embed(
     as_json: JsonFlag = False,
 ) -> int:
     """Embed sentences with a model whose linear layers all run on the accelerator."""
-    check_options(backend, clock)
+    check_clock(clock)
+    place = Place(backend, port, twin, baud)
     blank = [one for one in text if not one.strip()]
     if blank:
         raise ConfigError(f"TEXT must be sentences, but {blank[0]!r} is empty; leave it out")
@@ -74,7 +80,7 @@ def embed(
     rate, origin = clock_hz(clock, compiled.arch)
     batches = encoder.batches(text)
     columns = max(batch["input_ids"].numel() for batch in batches)
-    with attached(encoder.model, compiled, backend, columns, len(batches)) as attachment:
+    with attached(encoder.model, compiled, place, columns, len(batches)) as attachment:
         embeddings = encoder.embed(batches)
         report = attachment.report(rate)
     if as_json:

@@ -66,9 +66,9 @@ def evaluate(
     ramp: Annotated[float, typer.Option("--ramp", help="Share of steps until all is pruned.")] = 0.5,
     distillation: Annotated[float, typer.Option("--distillation", help="Weight of the teacher.")] = 0.9,
     quantized: Annotated[float, typer.Option("--quantized", help="Share of steps with int8 numbers.")] = 0.2,
-    frozen_tables: Annotated[
-        bool, typer.Option("--frozen-tables", help="Leave token and position tables as they are.")
-    ] = False,
+    trained: Annotated[
+        str, typer.Option("--trained", help="all, no-tables, or matrices: the rest stays as it is.")
+    ] = "all",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of every method.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,
     arch: Annotated[str, typer.Option("--arch", metavar="ARCH", help="Preset or file.")] = "ulx3s",
@@ -94,7 +94,7 @@ def evaluate(
     from sw.mask_search import Allocation
     from sw.pattern import Pattern
     from sw.prune_model import PruneOptions
-    from sw.recovery import RecoveryOptions
+    from sw.recovery import RecoveryOptions, Trained
     from sw.scores import Score
     from sw.sparse_model import Recipe, RecoveryMethod
 
@@ -108,7 +108,7 @@ def evaluate(
         score=parse_choice(Score, "--score", score),
         distillation=distillation,
         quantized=quantized,
-        frozen_tables=frozen_tables,
+        trained=parse_choice(Trained, "--trained", trained),
     )
     prune = PruneOptions(
         Pattern(config),

@@ -5,21 +5,23 @@ from typing import Annotated, Final
 
 import typer
 
-from codesign.commands.options import JsonFlag, Seed
+from codesign.commands.options import Baud, JsonFlag, Port, Seed, TwinName
 from codesign.commands.whole import (
     BackendName,
     Clock,
     PackedFile,
+    Place,
     SaveFile,
     Sparsity,
     attached,
-    check_options,
+    check_clock,
     chosen_model,
     clock_hz,
     summary,
 )
 from codesign.console import print_json, print_tables
 from spec.errors import ConfigError
+from spec.link import BAUD
 
 __all__ = ["generate"]
 
@@ -37,6 +39,9 @@ def generate(
         float, typer.Option("--temperature", min=0, help="0 takes the likeliest token.")
     ] = 0.0,
     backend: BackendName = "rtl",
+    port: Port = None,
+    twin: TwinName = None,
+    baud: Baud = BAUD,
     arch: Annotated[
         str | None, typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}.")
     ] = None,
@@ -48,7 +53,8 @@ def generate(
     as_json: JsonFlag = False,
 ) -> int:
     """Write on from a prompt with a model whose linear layers all run on the accelerator."""
-    check_options(backend, clock)
+    check_clock(clock)
+    place = Place(backend, port, twin, baud)
     from codesign.whole.text_generator import load_text_generator
 
     if not model.is_dir() and model == _MODEL:
@@ -74,7 +80,7 @@ def generate(
     )
     rate, origin = clock_hz(clock, compiled.arch)
     calls = len(ids) + tokens - 1
-    with attached(generator.model, compiled, backend, 1, calls) as attachment:
+    with attached(generator.model, compiled, place, 1, calls) as attachment:
         written = list(generator.continuation(ids, tokens, temperature=temperature, seed=seed))
         report = attachment.report(rate)
     text, cycles = generator.decode(ids + written), report["total"]["cycles"]

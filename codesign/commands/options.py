@@ -8,11 +8,24 @@ import typer
 
 from spec.arch import PRESETS
 from spec.errors import ConfigError
+from spec.link import BAUD
 
 if TYPE_CHECKING:
     from sw.unpack import PackedLayer
 
-__all__ = ["Activations", "Arch", "JsonFlag", "Packed", "Seed", "TimelineFile", "Tokens", "check_timeline"]
+__all__ = [
+    "Activations",
+    "Arch",
+    "Baud",
+    "JsonFlag",
+    "Packed",
+    "Port",
+    "Seed",
+    "TimelineFile",
+    "Tokens",
+    "TwinName",
+    "check_timeline",
+]
 
 TIMELINE_FORMATS: Final = (".png", ".svg", ".pdf")
 
@@ -35,6 +48,16 @@ TimelineFile: TypeAlias = Annotated[
 Activations: TypeAlias = Annotated[
     Path | None,
     typer.Option("--activations", metavar="X.npz", help="K x N integer arrays by layer name."),
+]
+Port: TypeAlias = Annotated[
+    str | None, typer.Option("--port", metavar="PORT", help="Serial port of a board, as /dev/ttyUSB0.")
+]
+TwinName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--twin", metavar="BOARD", help="Simulate this board, with the file's design."),
+]
+Baud: TypeAlias = Annotated[
+    int, typer.Option("--baud", min=300, help=f"Bits per second of the port; {BAUD:,}.", show_default=False)
 ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codesign.commands.options import Activations, JsonFlag, Packed, Seed, Tokens
+from codesign.commands.options import Activations, Baud, JsonFlag, Packed, Port, Seed, Tokens, TwinName
 from codesign.console import note, print_json, print_tables
 from codesign.files import output_file, write_arrays
 from spec.errors import ConfigError
@@ -23,14 +23,9 @@ _TOKENS = 16
 
 def run(
     file: Packed,
-    port: Annotated[
-        str | None, typer.Option("--port", metavar="PORT", help="Serial port of a board, as /dev/ttyUSB0.")
-    ] = None,
-    twin: Annotated[
-        str | None,
-        typer.Option("--twin", metavar="BOARD", help="Simulate this board, with the file's design."),
-    ] = None,
-    baud: Annotated[int, typer.Option("--baud", min=300, help="Bits per second of the port.")] = BAUD,
+    port: Port = None,
+    twin: TwinName = None,
+    baud: Baud = BAUD,
     layer: Annotated[
         list[str] | None,
         typer.Option("--layer", metavar="NAME", help="Run this layer only; may be repeated."),

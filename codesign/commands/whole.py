@@ -1,37 +1,40 @@
 """What the commands that run a whole model share: options, the packed model, progress, the report."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
 from codesign.console import note, progress, waiting
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
+from spec.link import BAUD
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from codesign.whole import Attachment, PackedModel
+    from codesign.whole import Attachment, BoardPort, PackedModel
     from codesign.whole.compilation import Calibration
 
 __all__ = [
     "BackendName",
     "Clock",
     "PackedFile",
+    "Place",
     "SaveFile",
     "Sparsity",
     "attached",
-    "check_options",
+    "check_clock",
     "chosen_model",
     "clock_hz",
     "summary",
 ]
 
 BackendName: TypeAlias = Annotated[
-    str, typer.Option("--backend", help="rtl (simulated Verilog), estimate or reference.")
+    str, typer.Option("--backend", help="rtl (simulated Verilog), estimate, reference, or board.")
 ]
 Sparsity: TypeAlias = Annotated[float, typer.Option("--sparsity", help="Fraction pruned, 0 to 1.")]
 PackedFile: TypeAlias = Annotated[
@@ -40,10 +43,63 @@ PackedFile: TypeAlias = Annotated[
 SaveFile: TypeAlias = Annotated[
     Path | None, typer.Option("--save", metavar="FILE.mxv", help="Keep the packed model for `--packed`.")
 ]
+_PREPARING: Final = {
+    "rtl": "building the simulator, once per architecture",
+    "board": "connecting to the board",
+}
 Clock: TypeAlias = Annotated[
     float | None,
     typer.Option("--clock", metavar="MHZ", help="For the time; what the cost model estimates without it."),
 ]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the layers of a model are multiplied.
+
+    Parameters
+    ----------
+    backend : str
+    port, twin : str, optional
+        Serial port of a board, or the board whose twin is started; one of them, for backend ``board``.
+    baud : int
+        Bits per second of the port.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such backend or board, or the port is missing or too much.
+    """
+
+    backend: str
+    port: str | None = None
+    twin: str | None = None
+    baud: int = BAUD
+
+    def __post_init__(self) -> None:
+        from codesign.whole import BackendKind
+
+        if self.backend not in list(BackendKind):
+            raise ConfigError(f"`--backend` must be one of {', '.join(BackendKind)}, not {self.backend}")
+        given = (self.port is not None) + (self.twin is not None)
+        if given != (self.backend == BackendKind.BOARD):
+            raise ConfigError(
+                f"`--port` and `--twin` belong to `--backend {BackendKind.BOARD}`, which needs one of them"
+            )
+        if self.twin is not None:
+            from boards.catalog import find_board
+
+            find_board(self.twin)
+
+    def open(self, arch: ArchConfig, stack: ExitStack) -> "BoardPort | None":
+        """Return the port of the board, its twin started until ``stack`` closes; None without a board."""
+        from codesign.whole import BoardPort
+
+        if self.twin is None:
+            return None if self.port is None else BoardPort(self.port, self.baud)
+        from codesign.twins import TWIN_BAUD, TWIN_TIMEOUT, start_twin
+
+        return BoardPort(stack.enter_context(start_twin(self.twin, arch)).port, TWIN_BAUD, TWIN_TIMEOUT)
 
 
 def chosen_model(
@@ -82,14 +138,16 @@ def chosen_model(
 
 @contextmanager
 def attached(
-    model: "nn.Module", packed: "PackedModel", backend: str, columns: int, calls: int = 1
+    model: "nn.Module", packed: "PackedModel", place: Place, columns: int, calls: int = 1
 ) -> "Iterator[Attachment]":
     """Attach ``model``, show progress in cycles over ``calls`` calls of every layer with ``columns`` columns.
 
     Raises
     ------
     ConfigError
-        If the model is another, or a simulator fails.
+        If the model is another, the board cannot be used, or a simulator fails.
+    LinkError, FormatError
+        If a board does not answer.
     """
     from codesign.cycles import layer_cycles
     from codesign.whole import attach
@@ -99,28 +157,26 @@ def attached(
         cycles = {
             name: layer_cycles(layer, packed.arch, columns).cycles for name, layer in packed.layers.items()
         }
-    try:
-        with waiting("building the simulator, once per architecture"):
-            attachment = attach(model, packed, backend, tell=note)
-        with attachment, progress("running", calls * sum(cycles.values()), "cycles") as advance:
+    with ExitStack() as stack:
+        port = place.open(packed.arch, stack)
+        try:
+            with waiting(_PREPARING.get(place.backend, "preparing")):
+                attachment = stack.enter_context(attach(model, packed, place.backend, port=port, tell=note))
+            advance = stack.enter_context(progress("running", calls * sum(cycles.values()), "cycles"))
             attachment.listener = lambda layer, tokens: advance(cycles[layer.name])
             yield attachment
-    except SimulatorError as error:
-        raise ConfigError(str(error)) from None
+        except SimulatorError as error:
+            raise ConfigError(str(error)) from None
 
 
-def check_options(backend: str, clock: float | None) -> None:
+def check_clock(clock: float | None) -> None:
     """Refuse what would be refused after a long time otherwise.
 
     Raises
     ------
     ConfigError
-        If there is no such backend, or the clock rate is not positive.
+        If the clock rate is not positive.
     """
-    from codesign.whole import BackendKind
-
-    if backend not in list(BackendKind):
-        raise ConfigError(f"`--backend` must be one of {', '.join(BackendKind)}, not {backend}")
     if clock is not None and not 0 < clock < float("inf"):
         raise ConfigError(f"`--clock` must be a positive number of MHz, not {clock:g}")
 

@@ -2,6 +2,7 @@
 
 from codesign.whole.attachment import Attachment, attach
 from codesign.whole.backend import Backend, BackendKind
+from codesign.whole.board_port import BoardPort
 from codesign.whole.compilation import compile_model
 from codesign.whole.files import load_model, save_model
 from sw.packed_model import PackedModel
@@ -10,6 +11,7 @@ __all__ = [
     "Attachment",
     "Backend",
     "BackendKind",
+    "BoardPort",
     "PackedModel",
     "attach",
     "compile_model",

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from codesign.whole.backend import Backend, BackendKind, open_backend
+from codesign.whole.board_port import BoardPort
 from codesign.whole.ledger import Ledger
 from spec.errors import ConfigError
 from sw.int8 import Int8Linear, integer_linears
@@ -105,6 +106,7 @@ def attach(
     packed: PackedModel,
     backend: BackendKind | str = BackendKind.RTL,
     *,
+    port: BoardPort | str | None = None,
     listener: Listener | None = None,
     tell: Callable[[str], None] = warnings.warn,
 ) -> Attachment:
@@ -116,6 +118,8 @@ def attach(
         The one that ``packed`` was compiled from; changed in place, undone by ``Attachment.detach``.
     packed : PackedModel
     backend : BackendKind, or its name
+    port : BoardPort or str, optional
+        Of a board, such as ``/dev/ttyUSB0``; belongs to backend ``board``.
     listener : callable, optional
         Called with layer and columns after every multiplication.
     tell : callable
@@ -124,14 +128,18 @@ def attach(
     Raises
     ------
     ConfigError
-        If there is no such backend, or the model is not the one that was packed.
+        If there is no such backend, the model is not the one that was packed, or the board has another
+        architecture.
+    LinkError, FormatError
+        If no board answers.
     SimulatorError
         If a simulator is missing or cannot be built.
     """
     if backend not in list(BackendKind):
         raise ConfigError(f"backend must be one of {', '.join(BackendKind)}, not {backend}")
     ledger = Ledger(packed.arch, packed.layers.values())
-    opened = open_backend(BackendKind(backend), packed.arch, ledger.counted)
+    place = BoardPort(port) if isinstance(port, str) else port
+    opened = open_backend(BackendKind(backend), packed.arch, ledger.counted, place)
     try:
         attachment = Attachment(model, packed, opened, ledger, listener)
     except BaseException:

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.cycles import CycleCount
+from codesign.whole.board_port import BoardPort
 from spec.arch import ArchConfig
+from spec.errors import ConfigError
 from sw.unpack import PackedLayer
 
 __all__ = ["Backend", "BackendKind", "Record", "open_backend"]
@@ -26,6 +28,8 @@ class BackendKind(StrEnum):
     """Integer matmul, and the exact cycle model."""
     RTL = "rtl"
     """The generated Verilog in a resident simulator."""
+    BOARD = "board"
+    """A board, or its twin, on a serial line."""
 
 
 class Backend(Protocol):
@@ -40,8 +44,8 @@ class Backend(Protocol):
             If the activations do not fit.
         FormatError
             If the accelerator refuses the layer or answers with damage.
-        SimulatorError
-            If a simulator breaks down.
+        SimulatorError, LinkError
+            If a simulator breaks down, or a board falls silent.
         """
         ...
 
@@ -50,14 +54,26 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(kind: BackendKind, arch: ArchConfig, record: Record) -> Backend:
+def open_backend(
+    kind: BackendKind, arch: ArchConfig, record: Record, port: BoardPort | None = None
+) -> Backend:
     """Return a backend that tells ``record`` the cycles of every multiplication, if it knows them.
 
     Raises
     ------
+    ConfigError
+        If a board has no port, or another backend has one; or as ``BoardBackend``.
+    LinkError, FormatError
+        If no board answers.
     SimulatorError
         If a simulator is missing or cannot be built.
     """
+    if (kind is BackendKind.BOARD) != (port is not None):
+        raise ConfigError(
+            f"backend {kind} needs the port of a board; give `port`"
+            if port is None
+            else f"`port` belongs to backend {BackendKind.BOARD}, not to {kind}; drop it"
+        )
     # Each with its own imports: the reference needs neither Amaranth nor a compiler.
     match kind:
         case BackendKind.REFERENCE:
@@ -72,3 +88,8 @@ def open_backend(kind: BackendKind, arch: ArchConfig, record: Record) -> Backend
             from codesign.whole.rtl_backend import RtlBackend
 
             return RtlBackend(arch, record)
+        case BackendKind.BOARD:
+            from codesign.whole.board_backend import BoardBackend
+
+            assert port is not None
+            return BoardBackend(arch, record, port)

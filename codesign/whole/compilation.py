@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -17,7 +18,7 @@ from sw.packed_model import PackedModel, rest_fingerprint
 from sw.pattern import Pattern
 from sw.pretrained import evaluating
 from sw.prune_model import PruneOptions
-from sw.recovery import RecoveryOptions
+from sw.recovery import RecoveryOptions, Trained
 from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, sparsify
 from sw.targets import Target, find_targets
@@ -52,6 +53,8 @@ def compile_model(
     recipe: Recipe | None = None,
     provenance: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
+    checkpoint: Path | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> PackedModel:
     """Prune a copy of ``model``, quantize it and pack it; ``model`` itself stays as it is.
 
@@ -65,25 +68,33 @@ def compile_model(
     calibration : Task, or sequence of mapping of str to Tensor, or of Tensor
         What the model meets: a task, or batches of its inputs.
     recipe : Recipe, optional
-        How it is pruned, for ``arch``; ``default_recipe`` without one. Training changes what lies around the
-        layers too, so a recipe that trains is refused: train first, with ``sw.sparse_model.sparsify``.
+        How it is pruned, for ``arch``; ``default_recipe`` without one. If it trains, then the matrices alone:
+        the packed layers belong to the model as it is.
     provenance : mapping, optional
         Plain values to keep in the file.
     tell : callable
         Called with a sentence before every long step.
+    checkpoint : Path, optional
+        Where a recipe that trains keeps its state on the way, and resumes from.
+    progress : callable, optional
+        Called with the training steps done since the last call.
 
     Raises
     ------
     ConfigError
-        If the model has no layer that can be packed, or an argument is out of its range.
+        If the model has no layer that can be packed, a recipe trains more than matrices, or an argument is
+        out of its range.
+    FormatError
+        If ``checkpoint`` belongs to another run.
     """
     kept_count(sparsity, 1)
     task = calibration if isinstance(calibration, Task) else InputBatches(calibration)
     count = len(task.batches) if isinstance(task, InputBatches) else 24
     chosen = recipe or default_recipe(arch, count)
-    if chosen.recovery.trains:
+    if chosen.recovery.trains and chosen.training.trained is not Trained.MATRICES:
         raise ConfigError(
-            "a recipe of compile_model must not train; train with sparsify and pack what it makes"
+            f"a recipe of compile_model may train the matrices alone, not {chosen.training.trained.value}; "
+            f"give RecoveryOptions(trained=Trained.MATRICES)"
         )
     dense = copy.deepcopy(model).eval()
     targets = find_targets(dense)
@@ -94,9 +105,11 @@ def compile_model(
     if not targets:
         raise ConfigError("no layer of the model is called in calibration; give inputs that reach one")
     kept = kept_count(sparsity, sum(its.rows * its.cols for its in targets.values()))
-    tell("pruning and refitting")
+    tell("pruning and recovering")
     try:
-        sparse = sparsify(dense, task, kept, chosen, targets=targets)
+        sparse = sparsify(
+            dense, task, kept, chosen, targets=targets, checkpoint=checkpoint, progress=progress
+        )
     except ConfigError:
         if recipe is not None:
             raise
@@ -118,10 +131,12 @@ def compile_model(
     own = find_targets(model)
     for name in targets.keys() - packed.keys():
         targets[name].assign(own[name].weight())
+    # Trained numbers were rounded with these scales; without training the pruned model sets them.
+    scales = sparse.rounding.scales or sparse.rounding.calibrate(dense, packed)
     return PackedModel.of(
         layers,
         arch,
-        sparse.rounding.calibrate(dense, packed),
+        scales,
         rest=rest_fingerprint(model, [own[name] for name in packed]),
         left_out=left_out,
         provenance={"sparsity": sparsity, **_facts(chosen, task), **(provenance or {})},
@@ -136,7 +151,8 @@ def _facts(recipe: Recipe, task: Task[Any]) -> dict[str, Any]:
         "metadata_bits": recipe.prune.pattern.metadata_bits,
         "recovery": recipe.recovery.value,
         "score": recipe.static_score.value,
-        "stages": recipe.stages,
+        **({"stages": recipe.stages} if recipe.recovery.refits else {}),
+        **({"steps": recipe.training.steps, "size": recipe.training.size} if recipe.recovery.trains else {}),
         "calibration_batches": recipe.batches,
         "calibration": type(task).__name__,
         "seed": recipe.training.seed,
