@@ -1,12 +1,13 @@
 """Files in and out of the command: readable or refused in one sentence, complete or not written at all."""
 
+import errno
 import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from spec.errors import ConfigError, FormatError
 
 __all__ = ["output_file", "output_folder", "read_arrays", "read_bytes", "write_arrays"]
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -71,7 +74,7 @@ def output_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     ConfigError
-        Before anything is computed, if ``path`` cannot be written.
+        Before anything is computed, if ``path`` cannot be written; afterwards, if there is no room.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -84,6 +87,12 @@ def output_file(path: Path) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, target)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise ConfigError(
+            f"output {path} cannot be written: {_reason(error)}; make room, or choose another"
+        ) from None
     finally:
         part.unlink(missing_ok=True)
 

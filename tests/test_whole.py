@@ -2,6 +2,7 @@
 
 import copy
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -182,6 +183,21 @@ def test_files_that_this_version_cannot_read_are_refused(
 
     with pytest.raises(FormatError, match=f"x.mxv is no packed model: .*{message}"):
         load_model(tmp_path / "x.mxv")
+
+
+def test_without_room_the_file_before_stays(packed: PackedModel, tmp_path: Path) -> None:
+    path = tmp_path / "x.mxv"
+    path.write_bytes(b"before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match=r"x.mxv cannot be written: file too large; make room"):
+            save_model(packed, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert path.read_bytes() == b"before"
+    assert [one.name for one in tmp_path.iterdir()] == ["x.mxv"]
 
 
 def test_another_model_is_refused(gpt2: nn.Module, packed: PackedModel) -> None:

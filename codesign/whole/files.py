@@ -15,7 +15,7 @@ def save_model(packed: PackedModel, path: Path) -> None:
     Raises
     ------
     ConfigError
-        If ``path`` cannot be written; nothing half-written stays.
+        If ``path`` cannot be written, or there is no room; nothing half-written stays.
     """
     with output_file(path) as part:
         part.write_bytes(packed.data)
