@@ -1,10 +1,11 @@
 """Whole models on the accelerator: MiniLM, a character model, and GPT-2 small's shape.
 
-    python -m benchmarks.whole_models embed --packed minilm.mxv
+    python -m benchmarks.whole_models embed
     python -m benchmarks.whole_models generate --packed character.mxv
     python -m benchmarks.whole_models gpt2
 
-The first two take what `mixvec embed --save` and `mixvec generate --save` wrote, compare `rtl` with
+The first two take what `mixvec embed --save` and `mixvec generate --save` wrote, or the packed MiniLM that
+comes along, compare `rtl` with
 `reference` (outputs) and with `estimate` (cycles of every layer), and time PyTorch on this machine, in
 floating point and with its own int8. The last counts the cycles of one layer of width 768, exactly, and
 takes it twelve times: weights are random, and where pruned the groups that stay are, so there is no quality
@@ -26,7 +27,7 @@ from benchmarks.gpt2_small import LAYERS, MATRICES
 from codesign.commands.whole import clock_hz
 from codesign.quick_cycles import quick_cycles
 from codesign.whole import attach, load_model
-from codesign.whole.sentence_encoder import load_sentence_encoder
+from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
 from codesign.whole.text_generator import load_text_generator
 from spec.arch import ArchConfig
 from spec.direction import Direction
@@ -185,10 +186,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.part == "gpt2":
         gpt2()
+    elif arguments.part == "embed":
+        embed(arguments.packed or PACKED_MINILM)
     elif arguments.packed is None:
-        parser.error(f"--packed must name what `mixvec {arguments.part} --save` wrote")
+        parser.error("--packed must name what `mixvec generate --save` wrote")
     else:
-        {"embed": embed, "generate": generate}[arguments.part](arguments.packed)
+        generate(arguments.packed)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Search by meaning over a few dozen sentences, MiniLM's linear layers on the accelerator.
 
-    mixvec embed "anything" --save minilm.mxv --backend estimate
-    python examples/semantic_search.py minilm.mxv "Who plays music?" "something about money"
-    python examples/semantic_search.py minilm.mxv --backend rtl "Who plays music?"
+    python examples/semantic_search.py "Who plays music?" "something about money"
+    python examples/semantic_search.py --backend rtl "Who plays music?"
+    python examples/semantic_search.py --packed minilm.mxv "Who plays music?"
 
 Prints the three nearest of the built-in sentences for every query, as the accelerator and as the dense model
-find them.
+find them. Without FILE.mxv, which `mixvec embed --save` writes, it is the packed model that comes along.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codesign.commands.whole import Place, attached
 from codesign.whole import load_model
-from codesign.whole.sentence_encoder import load_sentence_encoder
+from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
 from sw.calibration import SENTENCES
 
 NEAREST = 3
@@ -23,7 +23,7 @@ NEAREST = 3
 def main() -> int:
     """Print what is found for every query."""
     parser = argparse.ArgumentParser(description="semantic search on the accelerator")
-    parser.add_argument("packed", type=Path, metavar="FILE.mxv")
+    parser.add_argument("--packed", type=Path, metavar="FILE.mxv", default=PACKED_MINILM)
     parser.add_argument("queries", nargs="+", metavar="QUERY")
     parser.add_argument("--backend", default="estimate")
     arguments = parser.parse_args()

@@ -283,7 +283,7 @@ def test_a_bert_encoder_runs_with_its_padding() -> None:
 
 
 def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer(gpt2: nn.Module) -> None:
-    one_cut = replace(default_recipe(ARCH, 2, None), recovery=RecoveryMethod.NONE)
+    one_cut = replace(default_recipe(ARCH, 2), recovery=RecoveryMethod.NONE)
     training = RecoveryOptions(
         steps=200, score=Score.ACTIVATION, distillation=1.0, quantized=0.2, trained=Trained.MATRICES
     )

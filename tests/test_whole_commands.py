@@ -10,6 +10,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from torch.nn import functional
 from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
 
+from codesign.whole import load_model
+from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
+from sw import calibration
+from sw.int8 import int8_model
 from tests.command_runs import Run, is_one_sentence
 from tests.tiny_language import tiny_model
 
@@ -164,3 +168,20 @@ def test_bad_input_is_refused_in_one_sentence(
 
     assert (status, out) == (2, "")
     assert message.replace("BERT", str(bert)) in err and is_one_sentence(err)
+
+
+def test_the_packed_minilm_that_comes_along_embeds_nearly_as_the_dense_one(run: Run) -> None:
+    sentences = calibration.SENTENCES[:8]
+    status, out, err = run("embed", *sentences, "--backend", "estimate", "--json")
+
+    assert status == 0, err
+    found = torch.tensor(json.loads(out)["embeddings"])
+    encoder, packed = load_sentence_encoder("minilm"), load_model(PACKED_MINILM)
+    batches = encoder.batches(sentences)
+    dense = encoder.embed(batches)
+    encoder.model = int8_model(encoder.model, packed.layers, packed.scales, packed.targets(encoder.model))
+    assert torch.equal(found, encoder.embed(batches))
+    weights = sum(its.rows * its.cols for its in packed.layers.values())
+    assert packed.kept == pytest.approx(0.2 * weights, rel=1e-3)
+    cosines = (found * dense).sum(dim=1)
+    assert float(cosines.mean()) > 0.85

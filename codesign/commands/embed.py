@@ -12,7 +12,6 @@ from codesign.commands.whole import (
     PackedFile,
     Place,
     SaveFile,
-    Sparsity,
     attached,
     check_clock,
     chosen_model,
@@ -26,6 +25,7 @@ from spec.link import BAUD
 __all__ = ["embed"]
 
 _ARCH: Final = "ulx3s"
+_SPARSITY: Final = 0.8
 
 
 def embed(
@@ -40,7 +40,9 @@ def embed(
     arch: Annotated[
         str | None, typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}.")
     ] = None,
-    sparsity: Sparsity = 0.8,
+    sparsity: Annotated[
+        float | None, typer.Option("--sparsity", help=f"Fraction pruned, 0 to 1; {_SPARSITY}.")
+    ] = None,
     packed: PackedFile = None,
     save: SaveFile = None,
     calibrate: Annotated[
@@ -50,13 +52,16 @@ def embed(
     clock: Clock = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """Embed sentences with a model whose linear layers all run on the accelerator."""
+    """Embed sentences with a model whose linear layers all run on the accelerator.
+
+    MiniLM comes packed for ulx3s. With another architecture, sparsity or model it is pruned first: minutes.
+    """
     check_clock(clock)
     place = Place(backend, port, twin, baud)
     blank = [one for one in text if not one.strip()]
     if blank:
         raise ConfigError(f"TEXT must be sentences, but {blank[0]!r} is empty; leave it out")
-    from codesign.whole.sentence_encoder import load_sentence_encoder
+    from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
     from sw.calibration import SENTENCES
     from sw.sentences import read_sentences
     from sw.text import read_text
@@ -66,12 +71,14 @@ def embed(
     sentences = list(SENTENCES) if calibrate is None else read_sentences(read_text(calibrate))
     if not sentences:
         raise ConfigError(f"{calibrate} has no sentence of 6 to 40 words; give running text")
+    if model == "minilm" and not any(one is not None for one in (arch, sparsity, packed, save, calibrate)):
+        packed = PACKED_MINILM
     encoder = load_sentence_encoder(model)
     compiled = chosen_model(
         encoder.model,
         arch,
         _ARCH,
-        sparsity,
+        _SPARSITY if sparsity is None else sparsity,
         packed,
         save,
         lambda: encoder.batches(sentences, 16),

@@ -27,16 +27,17 @@ from sw.task import Task
 __all__ = ["compile_model", "default_recipe"]
 
 _STAGES: Final = 4
-_METADATA_BITS: Final = 1.0
-"""Record bits per kept weight: fewer cost quality, and no room is saved that would matter."""
 
 Calibration = Task[Any] | Sequence[Mapping[str, torch.Tensor] | torch.Tensor]
 
 
-def default_recipe(arch: ArchConfig, batches: int, metadata_bits: float | None = _METADATA_BITS) -> Recipe:
-    """Return one-shot pruning with a refit after every cut, calibrated on ``batches`` batches."""
+def default_recipe(arch: ArchConfig, batches: int) -> Recipe:
+    """Return one-shot pruning with a refit after every cut, calibrated on ``batches`` batches.
+
+    Records have no budget: to meet one would take most of the time, and cost quality.
+    """
     return Recipe(
-        PruneOptions(Pattern(arch, metadata_bits=metadata_bits), yielding=True),
+        PruneOptions(Pattern(arch), yielding=True),
         RecoveryMethod.ONE_SHOT,
         RecoveryOptions(score=Score.ACTIVATION),
         stages=_STAGES,
@@ -106,16 +107,7 @@ def compile_model(
         raise ConfigError("no layer of the model is called in calibration; give inputs that reach one")
     kept = kept_count(sparsity, sum(its.rows * its.cols for its in targets.values()))
     tell("pruning and recovering")
-    try:
-        sparse = sparsify(
-            dense, task, kept, chosen, targets=targets, checkpoint=checkpoint, progress=progress
-        )
-    except ConfigError:
-        if recipe is not None:
-            raise
-        # Matrices too small for the default budget; what else is wrong will be so again.
-        chosen = default_recipe(arch, count, None)
-        sparse = sparsify(dense, task, kept, chosen, targets=targets)
+    sparse = sparsify(dense, task, kept, chosen, targets=targets, checkpoint=checkpoint, progress=progress)
     tell("packing")
     layers = []
     for layer in sparse.quantized(arch):

@@ -12,7 +12,10 @@ from spec.errors import ConfigError
 from sw.models import model_folder
 from sw.pretrained import load_pretrained
 
-__all__ = ["SentenceEncoder", "load_sentence_encoder"]
+__all__ = ["PACKED_MINILM", "SentenceEncoder", "load_sentence_encoder"]
+
+PACKED_MINILM: Final = Path(__file__).with_name("minilm.mxv")
+"""MiniLM for preset ``ulx3s``, pruned to 80 % and trained by ``examples/recover_sentences.py``."""
 
 _BATCH: Final = 32
 
