@@ -1,7 +1,8 @@
-"""Compiler call that keeps the object files of Verilator's runtime: every model would compile the same ones.
+"""Compiler call that keeps what every model would compile again: objects and headers of Verilator's runtime.
 
 Run as ``python object_cache.py LIBRARY COMPILER ARGUMENT...``, which is what a model's makefile does where
-``ccache`` is not installed. The runtime depends on no model, and is most of what a small one takes to build.
+``ccache`` is not installed. The runtime depends on no model, and is most of what a small one takes to build:
+its sources, and its headers in the two files that are left.
 """
 
 import hashlib
@@ -15,31 +16,72 @@ from pathlib import Path
 
 __all__ = ["compile_cached"]
 
+_HEADERS = ("verilated.h", "verilated_vpi.h")
+_NOT_FOR_HEADERS = ("-c", "-MMD", "-I.")
+
 
 def compile_cached(library: Path, command: Sequence[str]) -> int:
-    """Run a compiler's ``command``, or copy what the same one left in ``library``; return its exit status.
+    """Run a compiler's ``command`` with what ``library`` has of it already; return its exit status.
 
-    Only the runtime's own sources are kept, ``verilated*.cpp``: they include headers of their own version
-    alone, so the command line, which names its folder and all flags, says everything about the result.
+    The runtime's own sources, ``verilated*.cpp``, are kept as objects: they include headers of their own
+    version alone, so the command line, which names its folder and all flags, says everything about the
+    result. Other sources get the runtime's headers precompiled, which gives the same object; a compiler that
+    cannot do that compiles as ever.
     """
-    source, output = Path(command[-1]), command[command.index("-o") + 1] if "-o" in command else ""
-    if not (source.match("include/verilated*.cpp") and output):
-        return subprocess.run(command, check=False).returncode
-    text = hashlib.sha256(source.read_bytes()).hexdigest()
-    key = hashlib.sha256("\0".join([*command, text]).encode()).hexdigest()[:24]
-    kept = library / f"{key}.o"
+    source = Path(command[-1])
+    if "-o" not in command or source.suffix != ".cpp":
+        return _run(command)
+    if source.match("include/verilated*.cpp"):
+        return _compile_runtime(library, command, source, Path(command[command.index("-o") + 1]))
+    # A model of several files has headers of its own precompiled, and a compiler takes one such file.
+    header = None if "-include" in command else _precompiled(library, command)
+    return _run(command if header is None else [command[0], "-include", str(header), *command[1:]])
+
+
+def _run(command: Sequence[str]) -> int:
+    return subprocess.run(command, check=False).returncode
+
+
+def _compile_runtime(library: Path, command: Sequence[str], source: Path, output: Path) -> int:
+    """Compile a source of the runtime, or copy its object."""
+    kept = library / f"{_key([*command, source.read_text()])}.o"
     if kept.is_file():
         shutil.copyfile(kept, output)
         return 0
-    status = subprocess.run(command, check=False).returncode
+    status = _run(command)
     if status == 0:
-        library.mkdir(parents=True, exist_ok=True)
-        # At once or not at all, however many models are built side by side.
-        handle, name = tempfile.mkstemp(prefix=f".{key}.", dir=library)
-        with os.fdopen(handle, "wb") as copy:
-            copy.write(Path(output).read_bytes())
-        Path(name).replace(kept)
+        _keep(kept, output.read_bytes())
     return status
+
+
+def _precompiled(library: Path, command: Sequence[str]) -> Path | None:
+    """Return the header whose compiled form fits the flags of ``command``; None if it does not compile."""
+    output = command.index("-o")
+    flags = [flag for flag in (*command[1:output], *command[output + 2 : -1]) if flag not in _NOT_FOR_HEADERS]
+    header = library / f"{_key(sorted([command[0], *flags]))}.h"
+    compiled = header.with_suffix(".h.gch")
+    if not compiled.is_file():
+        _keep(header, "".join(f'#include "{name}"\n' for name in _HEADERS).encode())
+        with tempfile.TemporaryDirectory(prefix=".headers.", dir=library) as folder:
+            made = Path(folder) / compiled.name
+            make = [command[0], *flags, "-x", "c++-header", "-o", str(made), str(header)]
+            if subprocess.run(make, check=False, capture_output=True).returncode:
+                return None
+            made.replace(compiled)
+    return header
+
+
+def _key(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _keep(place: Path, data: bytes) -> None:
+    """Write a file at once or not at all, however many models are built side by side."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    with os.fdopen(handle, "wb") as copy:
+        copy.write(data)
+    Path(name).replace(place)
 
 
 if __name__ == "__main__":

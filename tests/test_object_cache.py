@@ -1,12 +1,14 @@
 """The compiler call that keeps the objects of Verilator's runtime."""
 
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from sim.object_cache import compile_cached
+from sim.verilator import compiler as compiler_of_models
 
 
 @pytest.fixture
@@ -67,6 +69,43 @@ def test_a_model_and_a_failure_are_not_kept(compiler: Path) -> None:
     model = runtime_source(compiler, "int a;", "Vtop.cpp")
     refused = runtime_source(compiler, "refuse")
 
-    assert [compile_once(compiler, model, "-O2")[0] for _ in range(2)] == [0, 0]
+    assert [compile_once(compiler, model, "-O2") for _ in range(2)] == [(0, "-include")] * 2
     assert [compile_once(compiler, refused, "-O2") for _ in range(2)] == [(3, "")] * 2
-    assert calls(compiler) == 4
+    # The headers, the model twice, the refused source twice.
+    assert calls(compiler) == 5
+
+
+def test_headers_are_compiled_once_for_the_same_flags_in_any_order(tmp_path: Path) -> None:
+    include, library = tmp_path / "include", tmp_path / "library"
+    include.mkdir()
+    (include / "verilated.h").write_text("#pragma once\n#include <vector>\nint twice(int x);\n")
+    (include / "verilated_vpi.h").write_text('#pragma once\n#include "verilated.h"\n')
+    source = tmp_path / "model.cpp"
+    source.write_text('#include "verilated.h"\nint twice(int x) { return std::vector<int>(x + x).size(); }\n')
+    plain, cached = tmp_path / "plain.o", tmp_path / "cached.o"
+    flags = ["-O1", f"-I{include}", "-DWAVES=0"]
+    gcc = compiler_of_models()
+    subprocess.run([gcc, *flags, "-c", "-o", plain, source], check=True)
+
+    for arguments in (flags, flags[::-1]):
+        command = [gcc, *arguments, "-c", "-o", str(cached), str(source)]
+        assert compile_cached(library, command) == 0
+        assert cached.read_bytes() == plain.read_bytes()
+    assert len(list(library.glob("*.h.gch"))) == 1
+    # Only a compiled header lets a model compile whose own headers are gone.
+    for header in include.iterdir():
+        header.write_text("#error gone\n")
+    source.write_text("int twice(int x) { return std::vector<int>(x + x).size(); }\n")
+    assert compile_cached(library, command) == 0
+
+
+def test_headers_that_do_not_compile_cost_nothing(tmp_path: Path) -> None:
+    source, output = tmp_path / "model.cpp", tmp_path / "model.o"
+    source.write_text("int one() { return 1; }\n")
+
+    assert (
+        compile_cached(tmp_path / "library", [compiler_of_models(), "-c", "-o", str(output), str(source)])
+        == 0
+    )
+    assert output.stat().st_size > 0
+    assert not list((tmp_path / "library").glob("*.gch"))
