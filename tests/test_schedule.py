@@ -171,6 +171,19 @@ def test_passes_are_as_few_as_the_values_allow() -> None:
     assert len(schedule.passes) == -(-int(groups.sum()) // (ULX3S.clusters * ULX3S.value_depth))
 
 
+def test_a_last_vector_of_more_beats_than_a_tail_is_not_torn() -> None:
+    arch = ArchConfig(clusters=1, lanes=4, tokens=1, segment=64, value_depth=16)
+    groups = np.zeros((1, 64, arch.groups), np.bool_)
+    groups[0, 0, :2] = groups[0, 63, :] = True
+
+    schedule = schedule_layer(groups, arch)
+
+    check_schedule(schedule, groups, arch)
+    # 18 beats do not fit, and half of them would end within the last vector: so by positions.
+    parts = [part for one in schedule.passes for part in one.clusters[0]]
+    assert [(part.start, part.stop) for part in parts] == [(0, 32), (32, 64)]
+
+
 def test_one_block_spreads_over_all_clusters() -> None:
     groups = np.ones((1, 384, ULX3S.groups), np.bool_)
     (only,) = schedule_layer(groups, ULX3S).passes
