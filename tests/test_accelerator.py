@@ -49,6 +49,7 @@ def test_every_output_and_every_counter_is_exact(name: str) -> None:
     assert all_defects(jobs_of(name), answers_of(name), ARCHS[name]) == []
 
 
+@pytest.mark.long
 def test_ecp5_primitives_change_no_output_and_no_cycle() -> None:
     assert run_jobs(jobs_of("tiny"), ARCHS["tiny"], family=Family.ECP5) == answers_of("tiny")
 

@@ -67,7 +67,7 @@ def test_a_packed_file_on_a_twin_equals_pytorch(run: Run, small_model: SmallMode
         assert ran["counters"]["beats"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_architecture_of_a_board_runs_on_its_twin(
     run: Run, small_model: SmallModel, tmp_path: Path
 ) -> None:
