@@ -3,8 +3,8 @@
     python -m benchmarks.ranking TEXT
     python -m benchmarks.ranking TEXT --packed minilm.mxv
 
-First 60 queries that have an answer (`benchmarks/answered_queries.py`), as people search. Then TEXT, held-
-out running text, UTF-8: every second sentence that `read_sentences` finds is a query, the one before it
+First 60 queries that have an answer (`benchmarks/answered_queries.py`), as people search. Then TEXT, running
+text that was held out, UTF-8: every second sentence that `read_sentences` finds is a query, the one before it
 belongs to the corpus; 10 corpora of 30 sentences and 30 queries each are drawn. Related queries search the
 corpus that holds their neighbour, unrelated ones the next corpus. The integer model is
 `sw.int8.int8_model`, to which every backend is equal bit for bit; `--pytorch` judges PyTorch's own dynamic

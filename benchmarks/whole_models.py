@@ -5,11 +5,10 @@
     python -m benchmarks.whole_models gpt2
 
 The first two take what `mixvec embed --save` and `mixvec generate --save` wrote, or the packed MiniLM that
-comes along, compare `rtl` with
-`reference` (outputs) and with `estimate` (cycles of every layer), and time PyTorch on this machine, in
-floating point and with its own int8. The last counts the cycles of one layer of width 768, exactly, and
-takes it twelve times: weights are random, and where pruned the groups that stay are, so there is no quality
-to speak of. No activation is taken to be 0.
+comes along, compare `rtl` with `reference` (outputs) and with `estimate` (cycles of every layer), and time
+PyTorch on this machine, in floating point and with its own int8. The last counts the cycles of one layer of
+width 768, exactly, and takes it twelve times: weights are random, and where pruned the groups that stay are,
+so there is no quality to speak of. No activation is taken to be 0.
 """
 
 import argparse

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from hw.cluster import Cluster
+from hw.column import Column
 from sim import object_cache
 from sim.errors import SimulatorError
 from sim.model_cache import cache_folder, digest
@@ -71,12 +73,12 @@ _PROGRAM_OPTIONS: Final = (
 # size. A narrow one compiles three times as long for it and runs no faster.
 _PIECES: Final = ("--output-split-cfuncs", "150")
 _MANY_COLUMNS: Final = 8
-_COLUMN: Final = re.compile(r"^ *mixvec_column +\S+ \(", re.MULTILINE)
+_COLUMN: Final = re.compile(rf"^ *{Column.MODULE} +\S+ \(", re.MULTILINE)
 
 # Compiled once and called for every instance: inlined, an array of 4096 PEs is 120 MB of C++.
-MODULES: Final = """`verilator_config
-no_inline -module "mixvec_column"
-no_inline -module "mixvec_cluster"
+MODULES: Final = f"""`verilator_config
+no_inline -module "{Column.MODULE}"
+no_inline -module "{Cluster.MODULE}"
 """
 
 

@@ -22,6 +22,7 @@ from sim.component import run_component_test
 from sim.errors import SimulatorError
 from sim.model_cache import made_once
 from sim.resident import ResidentSimulator
+from sim.verilator import program_options
 from spec.arch import ArchConfig
 from spec.direction import Direction
 
@@ -136,6 +137,13 @@ def test_no_simulator_outlives_a_killed_owner(expected: int, verilog: str, tmp_p
     while is_alive(process) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_alive(process)
+
+
+@pytest.mark.parametrize(("tokens", "in_pieces"), [(2, False), (8, True)])
+def test_a_wide_array_is_compiled_in_pieces(tokens: int, in_pieces: bool) -> None:
+    arch = ArchConfig(clusters=1, lanes=1, tokens=tokens)
+
+    assert ("--output-split-cfuncs" in program_options(emit_verilog(arch))) is in_pieces
 
 
 def test_closing_ends_the_process(verilog: str) -> None:

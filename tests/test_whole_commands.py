@@ -170,9 +170,12 @@ def test_bad_input_is_refused_in_one_sentence(
     assert message.replace("BERT", str(bert)) in err and is_one_sentence(err)
 
 
-def test_the_packed_minilm_that_comes_along_embeds_nearly_as_the_dense_one(run: Run) -> None:
+@pytest.mark.parametrize("said", [(), ("--arch", "ulx3s", "--sparsity", "0.8")])
+def test_the_packed_minilm_that_comes_along_embeds_nearly_as_the_dense_one(
+    run: Run, said: tuple[str, ...]
+) -> None:
     sentences = calibration.SENTENCES[:8]
-    status, out, err = run("embed", *sentences, "--backend", "estimate", "--json")
+    status, out, err = run("embed", *sentences, "--backend", "estimate", "--json", *said)
 
     assert status == 0, err
     found = torch.tensor(json.loads(out)["embeddings"])
