@@ -16,7 +16,7 @@ LATENCY: Final = 2
 
 
 class Model:
-    """Jobs in order, each with its pass, the clusters at work on it, and whether it is collected."""
+    """Jobs not collected, in order, each with its pass and the clusters at work on it."""
 
     def __init__(self) -> None:
         self.jobs: list[dict[str, Any]] = []
@@ -28,7 +28,7 @@ class Model:
     def flags(self) -> dict[str, int]:
         clusters = range(ARCH.clusters)
         waiting = [self.unfinished(n) for n in clusters]
-        uncollected = len([job for job in self.jobs if not job["collected"]])
+        uncollected = len(self.jobs)
         return {
             # Two activation banks; job numbers of two bits.
             "activations_free": int(all(len(jobs) < 2 for jobs in waiting) and uncollected < 3),
@@ -53,7 +53,7 @@ async def flags_follow_the_jobs(dut: Any, slow: float) -> None:
         inputs: dict[str, Any] = {}
         flags = model.flags()
         if quiet == 0 and flags["activations_free"] and rng.random() < 0.3:
-            model.jobs.append({"pass": model.now, "clusters": set(range(ARCH.clusters)), "collected": False})
+            model.jobs.append({"pass": model.now, "clusters": set(range(ARCH.clusters))})
             inputs, issued, quiet = {"issue": 1}, issued + 1, 4
         elif quiet == 0 and flags["weights_free"] and rng.random() < 0.1:
             model.now, inputs, quiet = model.now + 1, {"next_pass": 1}, 4
@@ -77,9 +77,8 @@ def finish(model: Model, rng: random.Random, slow: float) -> dict[str, Any]:
         if jobs and rng.random() >= slow:
             jobs[0]["clusters"].remove(cluster)
             done |= 1 << cluster
-    waiting = [job for job in model.jobs if not job["collected"]]
-    if waiting and not waiting[0]["clusters"] and rng.random() >= slow:
-        waiting[0]["collected"] = True
+    if model.jobs and not model.jobs[0]["clusters"] and rng.random() >= slow:
+        model.jobs.pop(0)
         return {"done": done, "collected": 1}
     return {"done": done}
 

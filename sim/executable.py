@@ -11,6 +11,7 @@ from sim.model_cache import BUILD_LOG, cache_folder, digest, keep_only, log_tail
 from sim.verilator import (
     COMPILE_JOBS,
     MODULES,
+    PROGRAM_EFFORT,
     check_folder,
     check_tools,
     make_variables,
@@ -58,7 +59,7 @@ def build_executable(
         prepare_environment(environment)
         verilate = [str(verilator_program()), "--cc", "--exe", "-Mdir", ".", "--prefix", "Vtop", "-o", top]
         verilate += ["--top-module", top, *chosen, "modules.vlt", "design.v", *texts]
-        compile_all = ["make", "-j", str(COMPILE_JOBS), "-f", "Vtop.mk", *make_variables()]
+        compile_all = ["make", "-j", str(COMPILE_JOBS), "-f", "Vtop.mk", *make_variables(PROGRAM_EFFORT)]
         log = place / BUILD_LOG
         with log.open("w") as output:
             for command in (verilate, compile_all):

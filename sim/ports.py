@@ -1,11 +1,28 @@
 """Ports of a component, driven and read a cycle at a time, bundles as dictionaries."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cocotb.triggers import RisingEdge
 
 __all__ = ["Ports", "encode_bundle"]
+
+
+@dataclass(frozen=True)
+class _Port:
+    """A handle with what asking for it again in every cycle would take most of a testbench's time for."""
+
+    handle: Any
+    shape: Any
+    width: int
+    decode: Callable[[int], Any]
+
+    def encode(self, value: Any) -> int:
+        return _encode(self.shape, self.width, value)
+
+    def read(self) -> Any:
+        return self.decode(int(self.handle.value))
 
 
 class Ports:
@@ -26,8 +43,9 @@ class Ports:
 
     def __init__(self, dut: Any, *components: Any, only: Collection[str] | None = None) -> None:
         self._dut = dut
-        self._shapes: dict[str, Any] = {}
-        self._outputs: list[str] = []
+        self._clock = RisingEdge(dut.clk)
+        self._ports: dict[str, _Port] = {}
+        self._outputs: dict[str, _Port] = {}
         self._held: dict[str, int] = {}
         self._pulsed: set[str] = set()
         for component in components:
@@ -38,17 +56,17 @@ class Ports:
 
     def encode(self, port: str, value: Any) -> int:
         """Return the bits of ``value`` in the shape of ``port``."""
-        return _encode(self._shapes[port], len(self._handle(port)), value)
+        return self._ports[port].encode(value)
 
     def decode(self, port: str, word: int) -> Any:
         """Return what the bits ``word`` mean in the shape of ``port``."""
-        return _decode(self._shapes[port], len(self._handle(port)), word)
+        return self._ports[port].decode(word)
 
     def hold(self, **inputs: Any) -> None:
         """Set inputs from now on."""
         for port, value in inputs.items():
             self._held[port] = self.encode(port, value)
-            self._handle(port).value = self._held[port]
+            self._ports[port].handle.value = self._held[port]
 
     async def cycle(self, **inputs: Any) -> dict[str, Any]:
         """Set inputs for one cycle and return every output as it is at the end of that cycle.
@@ -56,26 +74,26 @@ class Ports:
         Inputs given in the cycle before fall back to what :meth:`hold` set, or to 0.
         """
         for port in self._pulsed - inputs.keys():
-            self._handle(port).value = self._held.get(port, 0)
+            self._ports[port].handle.value = self._held.get(port, 0)
         for port, value in inputs.items():
-            self._handle(port).value = self.encode(port, value)
+            its = self._ports[port]
+            its.handle.value = its.encode(value)
         self._pulsed = set(inputs)
-        await RisingEdge(self._dut.clk)
-        return {port: self.decode(port, int(self._handle(port).value)) for port in self._outputs}
+        await self._clock
+        return {name: port.read() for name, port in self._outputs.items()}
 
     async def cycles(self, count: int) -> list[dict[str, Any]]:
         """Let ``count`` cycles pass without a pulse; return the outputs of each."""
         return [await self.cycle() for _ in range(count)]
 
     def _add(self, name: str, member: Any) -> None:
-        self._shapes[name] = member.shape
+        handle = getattr(self._dut, name)
+        width = len(handle)
+        port = self._ports[name] = _Port(handle, member.shape, width, _decoder(member.shape, width))
         if member.flow.name == "Out":
-            self._outputs.append(name)
+            self._outputs[name] = port
         else:
-            self._handle(name).value = 0
-
-    def _handle(self, port: str) -> Any:
-        return getattr(self._dut, port)
+            handle.value = 0
 
 
 def encode_bundle(layout: Any, fields: Mapping[str, Any]) -> int:
@@ -109,10 +127,15 @@ def _empty(shape: Any) -> Any:
     return {} if _is_bundle(shape) else 0
 
 
-def _decode(shape: Any, width: int, word: int) -> Any:
-    word &= (1 << width) - 1
+def _decoder(shape: Any, width: int) -> Callable[[int], Any]:
+    """Return what makes a value of the ``width`` lowest bits of a word."""
+    mask = (1 << width) - 1
     if not _is_bundle(shape):
-        negative = getattr(shape, "signed", False) and word >> (width - 1)
-        return word - (1 << width) if negative else word
-    fields = {name: _decode(field.shape, field.width, word >> field.offset) for name, field in shape}
-    return fields if hasattr(shape, "members") else list(fields.values())
+        if not getattr(shape, "signed", False):
+            return lambda word: word & mask
+        sign = 1 << width >> 1
+        return lambda word: ((word & mask) ^ sign) - sign
+    fields = [(name, field.offset, _decoder(field.shape, field.width)) for name, field in shape]
+    if hasattr(shape, "members"):
+        return lambda word: {name: decode(word >> offset) for name, offset, decode in fields}
+    return lambda word: [decode(word >> offset) for _, offset, decode in fields]

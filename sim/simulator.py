@@ -18,6 +18,7 @@ from sim.verilator import (
     COMPILE_JOBS,
     COVERAGE,
     FAST_START,
+    MODEL_EFFORT,
     MODULES,
     OPTIONS,
     RANDOM_START,
@@ -261,7 +262,7 @@ class _Verilator(cocotb_runner.Verilator):
         verilate, make = super()._build_command()
         verilate = [argument for argument in verilate if argument not in ("--trace", "--public-flat-rw")]
         make[make.index("-j") + 1] = str(COMPILE_JOBS)
-        make += make_variables()
+        make += make_variables(MODEL_EFFORT)
         if self.waves:
             verilate[1:1] = ["--trace-fst", "-CFLAGS", f"-I{_FST}"]
             # Instead of lz4 and zlib, which are headers alone here.

@@ -22,8 +22,10 @@ __all__ = [
     "COMPILE_JOBS",
     "COVERAGE",
     "FAST_START",
+    "MODEL_EFFORT",
     "MODULES",
     "OPTIONS",
+    "PROGRAM_EFFORT",
     "RANDOM_START",
     "check_folder",
     "check_tools",
@@ -36,38 +38,35 @@ __all__ = [
 
 COMPILE_JOBS: Final = 2
 
+MODEL_EFFORT: Final = "-O1"
+"""Of a model under cocotb, which takes longer to compile than to run; it is a sixth of the time less."""
+PROGRAM_EFFORT: Final = "-O2"
+
 # One file as long as a design is not large: headers compiled ahead for several of them take longer than
 # most designs themselves.
 _FEW_FILES: Final = ("--output-split", "100000")
 
-OPTIONS: Final = (
+_COMMON: Final = (
     # Two's complement and unused-bit idioms of generated Verilog; lint runs on its own, elsewhere.
     "-Wno-fatal",
     "-Wno-lint",
-    "--timing",
     "-O3",
     "--noassert",
+    # The same for all, so that they share Verilator's compiled runtime; what waits for time needs it.
     "-CFLAGS",
     "-std=gnu++20 -fcoroutines",
-    *_FEW_FILES,
 )
+
+OPTIONS: Final = (*_COMMON, "--timing", *_FEW_FILES)
 
 FAST_START: Final = ("--x-assign", "fast", "--x-initial", "fast")
 
 RANDOM_START: Final = ("--x-assign", "unique", "--x-initial", "unique")
 """Of what a design leaves open, every bit is drawn when the simulation starts."""
 
-COVERAGE: Final = ("--coverage-line", "--coverage-toggle", "-CFLAGS", "-O1")
+COVERAGE: Final = ("--coverage-line", "--coverage-toggle")
 
-_PROGRAM_OPTIONS: Final = (
-    "-Wno-fatal",
-    "-Wno-lint",
-    "-O3",
-    *FAST_START,
-    "--noassert",
-    "-CFLAGS",
-    "-std=gnu++20",
-)
+_PROGRAM_OPTIONS: Final = (*_COMMON, *FAST_START)
 # Functions of columns differ in what they say to their neighbours only. In pieces most of them are the same
 # and are kept once: half of the code of a wide array, so that a cycle's worth comes nearer to the cache's
 # size. A narrow one compiles three times as long for it and runs no faster.
@@ -132,15 +131,15 @@ def prepare_environment(environment: MutableMapping[str, str]) -> None:
         environment["OBJCACHE"] = shlex.join([sys.executable, "-IS", str(script), str(_library(root))])
 
 
-def make_variables() -> list[str]:
-    """Return the variables that make is to be called with."""
+def make_variables(effort: str) -> list[str]:
+    """Return the variables that make is to be called with; ``effort`` is the compiler's option."""
     chosen = compiler()
     return [
         f"CXX={chosen}",
         f"LINK={chosen}",
         f"AR={shutil.which('ar') or 'ar'}",
         f"PYTHON3={sys.executable}",
-        "OPT_FAST=-O2",
+        f"OPT_FAST={effort}",
         # The wheel's settings are empty: without these a model of several files does not compile.
         "CFG_CXXFLAGS_PCH_I=-include",
         "CFG_GCH_IF_CLANG=",

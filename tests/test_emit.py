@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from itertools import product
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,8 +45,10 @@ DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b|\b\d\d:\d\d:\d\d\b")
 MODULE = re.compile(r"^module (\\\S+|\w+)", re.MULTILINE)
 PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\w+) ?;", re.MULTILINE)
 
-every_arch = pytest.mark.parametrize("name", often(ARCHS, ["tiny", "planes"]))
-every_bus = pytest.mark.parametrize("bus", Bus)
+# A wrapper only adds to the text of its core.
+OFTEN = [*product(["tiny"], Bus), ("planes", Bus.STREAM)]
+
+every_text = pytest.mark.parametrize(("name", "bus"), often(product(ARCHS, Bus), OFTEN))
 
 
 @cache
@@ -93,8 +96,7 @@ def test_two_processes_emit_the_same_bytes_without_a_warning(bus: Bus) -> None:
     assert first.stderr == second.stderr == ""
 
 
-@every_bus
-@every_arch
+@every_text
 def test_nothing_tells_where_when_or_by_what_it_was_emitted(name: str, bus: Bus) -> None:
     text = verilog(name, bus)
 
@@ -109,8 +111,7 @@ def test_a_path_and_a_date_are_seen() -> None:
     assert DATE.search("// 2024-02-29") and DATE.search("// at 12:00:59")
 
 
-@every_bus
-@every_arch
+@every_text
 def test_verilator_finds_nothing_to_warn_of(name: str, bus: Bus, tmp_path: Path) -> None:
     assert lint(verilog(name, bus), tmp_path, bus) == ""
 
@@ -121,8 +122,7 @@ def test_a_wire_that_nothing_drives_is_seen(tmp_path: Path) -> None:
     assert "UNDRIVEN" in lint(text, tmp_path)
 
 
-@every_bus
-@every_arch
+@every_text
 def test_the_top_module_has_the_ports_of_the_interface(name: str, bus: Bus) -> None:
     described = json.loads(emit_interface(ARCHS[name], bus))
     top = verilog(name, bus).split(f"\nmodule {described['module']}(")[1].split("\nendmodule")[0]
@@ -133,8 +133,7 @@ def test_the_top_module_has_the_ports_of_the_interface(name: str, bus: Bus) -> N
     assert described["arch"] == ARCHS[name].model_dump()
 
 
-@every_bus
-@every_arch
+@every_text
 def test_every_module_has_a_name_of_its_own(name: str, bus: Bus) -> None:
     modules = Counter(MODULE.findall(verilog(name, bus)))
 
@@ -151,7 +150,7 @@ def test_a_module_is_emitted_once_however_often_it_is_placed() -> None:
     assert text.count(f"\nmodule {Column.MODULE}(") == 1
 
 
-@every_bus
+@pytest.mark.parametrize("bus", Bus)
 def test_a_wrapper_only_adds_to_the_text_of_the_core(bus: Bus) -> None:
     assert verilog("tiny", bus).startswith(verilog("tiny"))
     assert (verilog("tiny", bus) == verilog("tiny")) == (bus is Bus.STREAM)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
+from codesign.exploration import engine
 from codesign.exploration.engine import measure_all
 from codesign.exploration.measuring import Measurement, measure
 from codesign.exploration.store import Store
@@ -191,9 +192,17 @@ def test_results_come_back_in_the_order_of_the_jobs(packed: Path, tmp_path: Path
     ],
 )
 def test_bad_input_is_one_sentence(
-    run: Run, matrices: Path, tmp_path: Path, options: tuple[str, ...], message: str
+    run: Run,
+    matrices: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    message: str,
 ) -> None:
+    monkeypatch.setattr(engine, "REACH_SECONDS", 0.5)
+
     status, out, err = run("explore", matrices, "-o", tmp_path / "found", *GRID, "--workers", 1, *options)
+
     assert (status, out) == (2, "")
     assert is_one_sentence(err), err
     assert message in err

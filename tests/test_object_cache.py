@@ -3,6 +3,8 @@
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,32 @@ def test_other_flags_and_another_text_compile_again(compiler: Path) -> None:
     assert compile_once(compiler, source, "-O1") == (0, "-O1")
     assert compile_once(compiler, runtime_source(compiler, "int b;"), "-O2") == (0, "-O2")
     assert calls(compiler) == 3
+
+
+def test_only_macros_that_the_runtime_mentions_compile_it_again(compiler: Path) -> None:
+    source = runtime_source(compiler, "int a;")
+    runtime_source(compiler, "#if WAVES\nint b;\n#endif\n", "verilated.h")
+
+    for flag in ("-DTIME=0", "-DTIME=1", "-DTIME"):
+        assert compile_once(compiler, source, flag) == (0, "-DTIME=0")
+    assert compile_once(compiler, source, "-DWAVES=0") == (0, "-DWAVES=0")
+    assert compile_once(compiler, source, "-DWAVES=1") == (0, "-DWAVES=1")
+    assert calls(compiler) == 3
+
+
+def test_who_asks_for_what_is_being_compiled_waits_for_it(compiler: Path) -> None:
+    slow = compiler.read_text().replace("import sys", "import sys, time\ntime.sleep(0.5)\nimport sys", 1)
+    compiler.write_text(slow)
+    source = runtime_source(compiler, "int a;")
+    outputs = [compiler.with_name(f"{n}.o") for n in range(3)]
+
+    with ThreadPoolExecutor(3) as pool:
+        commands = [[str(compiler), "-O2", "-o", str(output), str(source)] for output in outputs]
+        done = list(pool.map(partial(compile_cached, compiler.with_name("library")), commands))
+
+    assert done == [0, 0, 0]
+    assert [output.read_text() for output in outputs] == ["-O2"] * 3
+    assert calls(compiler) == 1
 
 
 def test_a_model_and_a_failure_are_not_kept(compiler: Path) -> None:

@@ -248,6 +248,9 @@ def test_a_cache_path_with_spaces_is_refused(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_builds_asked_for_at_once_are_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runtime = cache_folder() / "runtime"
+    runtime.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "runtime").symlink_to(runtime)
     monkeypatch.setenv("MIXVEC_CACHE", str(tmp_path))
 
     with ThreadPoolExecutor(2) as pool:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
-from typing import Any
+from typing import Any, Final
 
 from codesign.exploration.measuring import Measurement, measure
 from codesign.exploration.store import Store
 from codesign.processes import process_pool
 from spec.errors import ConfigError
 
-__all__ = ["Progress", "measure_all"]
+__all__ = ["REACH_SECONDS", "Progress", "measure_all"]
+
+REACH_SECONDS: Final = 10
+"""How long a scheduler may take to answer."""
 
 Progress = Callable[[int], None]
 
@@ -81,7 +84,7 @@ def _on_cluster(jobs: Sequence[Measurement], address: str) -> Iterator[tuple[Mea
     except ImportError:
         raise ConfigError("`--cluster` needs Dask; install it with pip install 'mixvec[cluster]'") from None
     try:
-        client: Any = Client(address, timeout=10)  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout=REACH_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"`--cluster` {address} cannot be reached ({reason}); check the address") from None
