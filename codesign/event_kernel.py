@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.cycle_kernel import compiled
-from codesign.cycle_registers import PacketKind, RecordKind
+from codesign.cycle_registers import PacketKind
 
 __all__ = ["Program", "run_events"]
 
 Ints = NDArray[np.int64]
 
 _PASS, _ACTIVATIONS, _LAYER_END = (int(PacketKind[name]) for name in ("PASS", "ACTIVATIONS", "END"))
-_ESCAPE, _BLOCK_END = int(RecordKind.ESCAPE), int(RecordKind.END)
 
 # Cycles from one register to another, as `cycle_kernel` steps them: a vector sent to the issuer; a last beat
 # to the drain; a drain to its first steal; a block announced to the collector; a job's commit to cluster 0;
@@ -35,10 +34,10 @@ _TO_ISSUER, _TO_DRAIN, _TO_STEAL, _TO_COLLECTOR, _TO_CLUSTER = 7, 3, 2, 2, 3
 _TO_COMMIT, _TO_CHECK, _DONE_KNOWN, _COLLECTED_KNOWN, _TO_BLOCK = 5, 3, 4, 3, 2
 _FIRST_CHECK: Final = 5
 
-# Columns of a cluster: job and block that come next, and its next record; the cycle from which the
+# Columns of a cluster: job and block that come next, and its next part; the cycle from which the
 # decompressor may take a record or look for a job; when it found the one under way, or -1; vectors sent, and
 # when the last one was; when the last beat was done; blocks closed, drained as far as known, and served.
-_JOB, _BLOCK, _RECORD, _FREE, _FOUND, _SENT, _LAST_SENT, _LAST_BEAT, _CLOSED, _DRAINED, _SERVED = range(11)
+_JOB, _BLOCK, _PART, _FREE, _FOUND, _SENT, _LAST_SENT, _LAST_BEAT, _CLOSED, _DRAINED, _SERVED = range(11)
 _COLUMNS: Final = 11
 # Columns of a block: its last beat, the start of its drain, when its half is free again, and its job.
 _BEAT, _DRAIN, _LEFT, _OF = range(4)
@@ -52,19 +51,34 @@ _FAR: Final = 1 << 60
 
 
 class Program(NamedTuple):
-    """A layer as ``run_layer`` takes it, the same in all tiles.
+    """A layer: its packets and jobs as ``run_layer`` takes them, and the parts of its blocks.
 
-    ``counts`` are its ``blocks``, shape (passes, C); ``live`` the beats of every record.
+    Parameters
+    ----------
+    kinds, lengths : ndarray of int64, shape (packets,)
+    job_pass, totals : ndarray of int64, shape (jobs,)
+        Pass of every job, and blocks of all clusters in it.
+    counts, first : ndarray of int64, shape (passes, C)
+        Parts of every cluster, and which is the first.
+    low, high, start : ndarray of int64, shape (parts,)
+        Vectors ``low`` to ``high`` - 1, none of an empty block, and the position that the part starts at.
+    position, beats : ndarray of int64, shape (vectors,)
+        Of the layer's vectors.
+    advance_width : int
     """
 
     kinds: Ints
     lengths: Ints
     job_pass: Ints
     totals: Ints
-    bounds: Ints
     counts: Ints
-    kind: Ints
-    live: Ints
+    first: Ints
+    low: Ints
+    high: Ints
+    start: Ints
+    position: Ints
+    beats: Ints
+    advance_width: int
 
 
 class _State(NamedTuple):
@@ -102,49 +116,63 @@ def _beats_done(step: int, beats: int, drain: int, t: Any) -> int:
 
 
 @compiled
-def _send_cycle(s: Any, taken: Any) -> int:
-    """First cycle in which the decompressor has credit for its next record."""
-    cycle, sent, depth = s[_FREE], s[_SENT], len(taken)
-    # A vector sent in the cycle before is not counted yet.
-    if sent > 0 and s[_LAST_SENT] == cycle - 1:
-        if sent < depth or taken[sent % depth] <= cycle - 2:
-            return int(cycle)
-        cycle = s[_LAST_SENT] + 2
+def _send_cycle(free: int, sent: int, last_sent: int, taken: Any) -> int:
+    """First cycle from ``free`` on in which the decompressor has credit for its next record."""
+    depth = len(taken)
+    cycle = free
+    # A vector sent in the cycle before is not counted yet. The depth is a power of two.
+    if sent > 0 and last_sent == free - 1:
+        if sent < depth or taken[sent & (depth - 1)] <= free - 2:
+            return free
+        cycle = last_sent + 2
     if sent >= depth - 1:
-        cycle = max(cycle, taken[(sent + 1) % depth] + 2)
-    return int(cycle)
+        cycle = max(cycle, taken[(sent + 1) & (depth - 1)] + 2)
+    return cycle
 
 
 @compiled
-def _issue(s: Any, blocks: Any, taken: Any, t: Any, live: int, opens: bool, sent_at: int) -> None:
-    """One vector: taken once the slot is free and its psum bank drained, then beat after beat."""
-    drain = -_FAR
+def _multiply(s: Any, blocks: Any, taken: Any, t: Any, p: Any, low: int, high: int, before: int) -> None:
+    """Vectors ``low`` to ``high`` - 1 of a block that begins, or one without beats if there is none.
+
+    The decompressor sends each once it has credit. The issuer takes it once the slot is free, the first
+    once its psum bank is drained, and makes beat after beat.
+    """
+    drain, last_row = -_FAR, (t.rows - 1) * t.row_cycles + _TO_STEAL + 1
+    earliest = -_FAR
     if s[_CLOSED] >= 1:
         drain = blocks[(s[_CLOSED] - 1) % _HELD, _DRAIN]
-    step = max(sent_at + _TO_ISSUER, s[_LAST_BEAT])
-    if opens and s[_CLOSED] >= 2:
-        last_row = blocks[(s[_CLOSED] - 2) % _HELD, _DRAIN] + (t.rows - 1) * t.row_cycles
-        step = max(step, last_row + _TO_STEAL + 1)
-    step = _beats_done(step - 1, 1, drain, t)
-    taken[s[_SENT] % len(taken)] = step
-    s[_SENT] += 1
-    s[_LAST_SENT] = sent_at
-    s[_LAST_BEAT] = _beats_done(step, max(live, 1), drain, t)
+    if s[_CLOSED] >= 2:
+        earliest = blocks[(s[_CLOSED] - 2) % _HELD, _DRAIN] + last_row
+    free, sent, last_sent, last_beat = s[_FREE], s[_SENT], s[_LAST_SENT], s[_LAST_BEAT]
+    width, empty = p.advance_width, low == high
+    for vector in range(low, low + 1 if empty else high):
+        beats = 1 if empty else p.beats[vector]
+        if not empty:
+            gap = p.position[vector] - before - 1
+            before = p.position[vector]
+            for _ in range(-(-(gap >> width) >> width)):
+                free = _send_cycle(free, sent, last_sent, taken) + 1
+        last_sent = _send_cycle(free, sent, last_sent, taken)
+        free = last_sent + 1
+        step = max(last_sent + _TO_ISSUER, last_beat, earliest)
+        earliest = -_FAR
+        # Behind the last row's steal a vector takes its beats and no more.
+        if step < drain + last_row:
+            step = _beats_done(step - 1, 1, drain, t)
+            last_beat = _beats_done(step, beats, drain, t)
+        else:
+            last_beat = step + beats
+        taken[sent & (len(taken) - 1)] = step
+        sent += 1
+    s[_FREE], s[_SENT], s[_LAST_SENT], s[_LAST_BEAT] = free, sent, last_sent, last_beat
 
 
 @compiled
 def _multiply_block(s: Any, blocks: Any, taken: Any, t: Any, p: Any) -> None:
-    """Records of a cluster's next block; its drain stays open."""
-    opens, end = True, False
-    while not end:
-        record = s[_RECORD]
-        s[_RECORD] += 1
-        end = p.kind[record] == _BLOCK_END
-        at = _send_cycle(s, taken)
-        s[_FREE] = at + 1
-        if p.kind[record] != _ESCAPE:
-            _issue(s, blocks, taken, t, p.live[record], opens, at)
-            opens = False
+    """Vectors of a cluster's next block; its drain stays open."""
+    part = s[_PART]
+    s[_PART] += 1
+    _multiply(s, blocks, taken, t, p, p.low[part], p.high[part], p.start[part] - 1)
     block = blocks[s[_CLOSED] % _HELD]
     block[_BEAT], block[_OF] = s[_LAST_BEAT], s[_JOB]
     s[_CLOSED] += 1
@@ -160,14 +188,13 @@ def _advance(n: int, m: Any, t: Any, p: Any) -> None:
     count = p.counts[p.job_pass[job], n]
     if s[_FOUND] < 0:
         s[_FOUND] = max(s[_FREE], m.issued[job] + _TO_CLUSTER + n)
-        s[_RECORD] = p.bounds[p.job_pass[job], n, 0]
+        s[_PART] = p.first[p.job_pass[job], n]
         s[_FREE] = s[_FOUND] + 1
         if count > 0:
             s[_FREE] = s[_FOUND] + max(_TO_BLOCK + 2, t.start)
     if count == 0:
-        at = _send_cycle(s, taken)
-        _issue(s, blocks, taken, t, 0, True, at)
-        s[_FREE] = at + 1
+        # One vector without beats tells the issuer that the job is over.
+        _multiply(s, blocks, taken, t, p, 0, 0, 0)
     else:
         _multiply_block(s, blocks, taken, t, p)
         s[_BLOCK] += 1
@@ -277,7 +304,7 @@ def _snapshot(m: Any, job: int, commit: int) -> Ints:
         s = m.clusters[n]
         found[at : at + 3] = (s[_FREE] - commit, s[_LAST_SENT] - commit, s[_LAST_BEAT] - commit)
         found[at + 3] = s[_FOUND] - commit if s[_FOUND] >= 0 else _FAR
-        found[at + 4 : at + 7] = (s[_JOB] - job, s[_BLOCK], s[_RECORD])
+        found[at + 4 : at + 7] = (s[_JOB] - job, s[_BLOCK], s[_PART])
         found[at + 7 : at + 9] = (s[_CLOSED] - s[_DRAINED], s[_CLOSED] - s[_SERVED])
         # Rings count for what they hold once they are full, wherever they start.
         found[at + 9 : at + _COLUMNS] = (min(s[_SENT], depth), min(s[_CLOSED], _HELD))
@@ -344,7 +371,7 @@ def run_events(t: Any, depth: int, p: Program) -> tuple[int, int]:
         Vectors that the zero-skip queue has room for.
     p : Program
     """
-    jobs, clusters = len(p.job_pass), p.bounds.shape[1]
+    jobs, clusters = len(p.job_pass), p.counts.shape[1]
     m = _State(
         np.zeros((clusters, _COLUMNS), np.int64),
         np.zeros((clusters, _HELD, 4), np.int64),

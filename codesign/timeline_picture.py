@@ -161,8 +161,10 @@ def _draw_shares(axis: "Axes", rows: _Rows) -> None:
                 continue
             height = 0.88 * np.add.reduceat(hits.astype(np.float64), edges[:-1]) / np.diff(edges)
             # `axis.stairs` looks for limits in every step, which takes ten times as long as to draw.
-            look = {"fill": True, "color": _LOOKS[code][0], "linewidth": 0}
-            axis.add_artist(StepPatch(base + height, edges, baseline=base, **look))
+            steps: Any = StepPatch
+            axis.add_artist(
+                steps(base + height, edges, baseline=base, fill=True, color=_LOOKS[code][0], linewidth=0)
+            )
             base = base + height
     _label_rows(axis, rows)
     axis.set(xlim=(0, cycles), ylim=(0, rows.top), xlabel="clock cycle since the layer's first word")

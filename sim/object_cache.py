@@ -74,8 +74,8 @@ def _precompiled(library: Path, command: Sequence[str]) -> Path | None:
         if compiled.is_file():
             return header
         _keep(header, "".join(f'#include "{name}"\n' for name in _HEADERS).encode())
-        with tempfile.TemporaryDirectory(prefix=".headers.", dir=library) as folder:
-            made = Path(folder) / compiled.name
+        with tempfile.TemporaryDirectory(prefix=".headers.", dir=library) as place:
+            made = Path(place) / compiled.name
             make = [command[0], *flags, "-x", "c++-header", "-o", str(made), str(header)]
             if subprocess.run(make, check=False, capture_output=True).returncode:
                 return None

@@ -20,7 +20,7 @@ from sw.output_packets import pack_parameters, pack_table
 from sw.plan import ClusterVectors, SegmentedLayer, order_width, plan_layer
 from sw.psums import check_accumulators
 from sw.quantize import scale_codes
-from sw.schedule import escape_counts
+from sw.spans import escape_counts
 from sw.values import pack_values
 
 __all__ = ["FORMAT_NAME", "FORMAT_VERSION", "pack"]
@@ -95,7 +95,7 @@ class _Writer:
                 if parts:
                     vectors = plan.vectors(parts, weights.chunk)
                     places = [(its.block[span], its.position[span]) for span in vectors.spans]
-                    beats = [segments[place][its.groups[place]] for place in places]
+                    beats = [segments[place][its.kept.groups[place]] for place in places]
                     yield from self._cluster(vectors, parts, cluster, np.concatenate(beats))
         yield self.packet(Opcode.END)
 

@@ -18,7 +18,8 @@ from spec.schedule import BlockPart, Schedule
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
 from sw.psums import check_outputs, check_psums
-from sw.schedule import escape_counts, schedule_layer
+from sw.schedule import schedule_layer
+from sw.spans import KeptGroups, escape_counts
 
 __all__ = ["ClusterVectors", "LayerPlan", "SegmentedLayer", "order_width", "plan_layer"]
 
@@ -53,8 +54,7 @@ class SegmentedLayer:
     ----------
     layer : QuantizedLayer
     blocking : Blocking
-    groups : ndarray of bool, shape (blocks, positions, B / L)
-        Groups kept, in grouped order.
+    kept : KeptGroups
     block, position : ndarray of int64, shape (vectors,)
         Where the vectors are, ascending.
     bitmaps : ndarray of int64, shape (vectors,)
@@ -65,7 +65,7 @@ class SegmentedLayer:
 
     layer: QuantizedLayer
     blocking: Blocking
-    groups: NDArray[np.bool_]
+    kept: KeptGroups
     block: NDArray[np.int64]
     position: NDArray[np.int64]
     bitmaps: NDArray[np.int64]
@@ -87,7 +87,38 @@ class SegmentedLayer:
         block, position = np.nonzero(groups.any(axis=-1))
         bitmaps = groups[block, position] @ (1 << np.arange(arch.groups, dtype=np.int64))
         magnitude = int(np.abs(layer.weights.astype(np.int16)).sum(axis=1, dtype=np.int64).max())
-        return cls(layer, blocking, groups, block, position, bitmaps, magnitude)
+        return cls(layer, blocking, KeptGroups(groups), block, position, bitmaps, magnitude)
+
+    @cached_property
+    def beats(self) -> NDArray[np.int64]:
+        """Beats of every vector, its kept groups."""
+        return np.bitwise_count(self.bitmaps).astype(np.int64)
+
+    @cached_property
+    def beats_before(self) -> NDArray[np.int64]:
+        """Beats of all vectors before each, shape (vectors + 1,)."""
+        return np.concatenate(([0], self.beats.cumsum()))
+
+    @cached_property
+    def _keys(self) -> NDArray[np.int64]:
+        return self.block * self.blocking.positions + self.position
+
+    @cached_property
+    def _records_before(self) -> dict[int, NDArray[np.int64]]:
+        return {}
+
+    def records_before(self, arch: ArchConfig) -> NDArray[np.int64]:
+        """Records of all vectors before each, shape (vectors + 1,); no block is cut."""
+        known = self._records_before
+        if arch.advance_width not in known:
+            opens = np.diff(self.block, prepend=-1) > 0
+            gaps = self.position - np.where(opens, -1, np.roll(self.position, 1)) - 1
+            known[arch.advance_width] = np.concatenate(([0], (1 + escape_counts(gaps, arch)).cumsum()))
+        return known[arch.advance_width]
+
+    def find(self, block: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the first vector of ``block`` at ``position`` or behind, or of a later block."""
+        return np.searchsorted(self._keys, block * self.blocking.positions + position)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,17 +136,13 @@ class LayerPlan:
     schedule: Schedule
     arch: ArchConfig
 
-    @cached_property
-    def _keys(self) -> NDArray[np.int64]:
-        its = self.segmented
-        return its.block * its.blocking.positions + its.position
-
     def vectors(self, parts: tuple[BlockPart, ...], chunk: int) -> ClusterVectors:
         """Return the vectors of one cluster's ``parts`` in a pass of ``chunk``."""
         base = chunk * self.schedule.chunk_inputs
         spans, gaps, bitmaps, ends = [], [], [], []
         for part in parts:
-            span = self._span(part.block, base + part.start, base + part.stop)
+            low, high = self.segmented.find(np.array(part.block), base + np.array([part.start, part.stop]))
+            span = slice(int(low), int(high))
             position = self.segmented.position[span] - base
             closing = len(position) == 0
             before = np.concatenate(([part.start - 1], position[:-1]))
@@ -124,12 +151,6 @@ class LayerPlan:
             bitmaps.append(np.zeros(1, np.int64) if closing else self.segmented.bitmaps[span])
             ends.append(np.arange(len(gaps[-1])) == len(gaps[-1]) - 1)
         return ClusterVectors(spans, np.concatenate(gaps), np.concatenate(bitmaps), np.concatenate(ends))
-
-    def _span(self, block: int, start: int, stop: int) -> slice:
-        """Vectors of ``block`` at positions ``start`` to ``stop`` - 1."""
-        base = block * self.segmented.blocking.positions
-        low, high = np.searchsorted(self._keys, [base + start, base + stop])
-        return slice(int(low), int(high))
 
     def info(self) -> bytes:
         """Return the payload of the layer's INFO packet, not padded."""
@@ -154,14 +175,12 @@ class LayerPlan:
     def _words(self, bits: int) -> int:
         return -(-bits // self.arch.stream_width)
 
-    def weight_packets(self, vectors: ClusterVectors) -> Iterator[tuple[Opcode, int]]:
+    def weight_packets(self, blocks: int, records: int, beats: int) -> Iterator[tuple[Opcode, int]]:
         """Yield opcode and payload words of the packets that bring one cluster its blocks in a pass."""
         arch = self.arch
-        records = len(vectors.gaps) + int(escape_counts(vectors.gaps, arch).sum())
-        stripes = -(-int(np.bitwise_count(vectors.bitmaps).sum()) // arch.beats_per_stripe)
-        yield Opcode.BLOCKS, len(vectors.spans)
+        yield Opcode.BLOCKS, blocks
         yield Opcode.RECORDS, self._words(records * arch.record_width)
-        yield Opcode.VALUES, stripes * arch.words_per_stripe
+        yield Opcode.VALUES, -(-beats // arch.beats_per_stripe) * arch.words_per_stripe
 
     def activation_words(self, chunk: int) -> int:
         """Payload words of one tile of ``chunk``."""
@@ -181,7 +200,7 @@ def plan_layer(segmented: SegmentedLayer, arch: ArchConfig) -> LayerPlan:
     layer = segmented.layer
     _check_weights(layer, arch)
     whole = layer.outputs is not None
-    schedule = schedule_layer(segmented.groups, arch, name=layer.name, whole=whole)
+    schedule = schedule_layer(segmented.kept, arch, name=layer.name, whole=whole)
     # Where even the largest activations at every weight's sign fit, no order of inputs need be looked at.
     largest = segmented.magnitude << arch.activation_width - 1
     if largest > signed_range(min(arch.psum_width, OUTPUT_WIDTH))[1]:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
-from itertools import product
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import pytest

@@ -18,6 +18,7 @@ from sw.job import job_stream
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.plan import LayerPlan, SegmentedLayer, order_width, plan_layer
+from sw.spans import escape_counts
 from sw.unpack import unpack
 from tests.small_layers import small_archs, small_layers
 
@@ -42,7 +43,9 @@ def check_lengths(layer: QuantizedLayer, arch: ArchConfig) -> None:
     for one in plan.schedule.passes:
         foretold.append((Opcode.PASS, 0))
         for parts in filter(None, one.clusters):
-            foretold += plan.weight_packets(plan.vectors(parts, one.chunk))
+            its = plan.vectors(parts, one.chunk)
+            records = len(its.gaps) + int(escape_counts(its.gaps, arch).sum())
+            foretold += plan.weight_packets(len(parts), records, int(np.bitwise_count(its.bitmaps).sum()))
         foretold += [(Opcode.ACTIVATIONS, plan.activation_words(one.chunk))] * 2
     foretold.append((Opcode.END, 0))
     packed = unpack(pack([layer], arch)).layers[0]

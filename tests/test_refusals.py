@@ -21,6 +21,7 @@ from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.reference import execute
 from sw.schedule import schedule_layer
+from sw.spans import KeptGroups
 from sw.unpack import PackedLayer, unpack
 
 ARCH = ArchConfig(
@@ -48,7 +49,7 @@ def check(name: str, rows: int, cols: int, segment: int = 1) -> None:
 
 def schedule(shape: tuple[int, int, int], arch: ArchConfig, *, whole: bool = False) -> None:
     """Schedule a dense layer."""
-    schedule_layer(np.ones(shape, np.bool_), arch, name="it", whole=whole)
+    schedule_layer(KeptGroups(np.ones(shape, np.bool_)), arch, name="it", whole=whole)
 
 
 DEEP = ARCH.model_copy(update={"activation_depth": 64})
@@ -130,10 +131,10 @@ def test_a_header_holds_nothing_that_is_not_json() -> None:
 def test_sizes_up_to_the_limit_are_taken() -> None:
     check("it", 1 << 16, 1 << 14)
     check("it", (1 << 18) - 3, (1 << 12) - 3, segment=4)
-    assert len(schedule_layer(np.ones((1, 16, 4), np.bool_), ARCH, whole=True).passes) == 1
+    assert len(schedule_layer(KeptGroups(np.ones((1, 16, 4), np.bool_)), ARCH, whole=True).passes) == 1
     assert len(unpack(pack([stage_layer(32, 16)], ARCH)).layers[0].schedule.passes) >= 1
-    assert len(schedule_layer(np.ones((1, 30, 4), np.bool_), DEEP, whole=True).passes) == 1
-    assert len(schedule_layer(np.ones((1, 32, 1), np.bool_), SCANTY, whole=True).passes) == 1
+    assert len(schedule_layer(KeptGroups(np.ones((1, 30, 4), np.bool_)), DEEP, whole=True).passes) == 1
+    assert len(schedule_layer(KeptGroups(np.ones((1, 32, 1), np.bool_)), SCANTY, whole=True).passes) == 1
 
 
 PACKED: PackedLayer = unpack(pack([layer(13, 21), layer(29, 21, name="second")], ARCH)).layers[1]

@@ -11,6 +11,7 @@ from spec.errors import ConfigError
 from spec.record import advance_records
 from spec.schedule import BlockPart, Schedule
 from sw.schedule import schedule_layer
+from sw.spans import KeptGroups
 from tests.plain_schedule import plain_schedule
 from tests.small_layers import small_archs
 
@@ -67,9 +68,9 @@ def test_schedules_keep_every_rule(arch: ArchConfig, data: st.DataObject) -> Non
         else data.draw(st.sampled_from([0, 1, 0.1]))
     )
     groups = rng.random(shape) < density
-    schedule = schedule_layer(groups, arch)
+    schedule = schedule_layer(KeptGroups(groups), arch)
     check_schedule(schedule, groups, arch)
-    assert schedule_layer(groups, arch) == schedule
+    assert schedule_layer(KeptGroups(groups), arch) == schedule
 
 
 @settings(max_examples=200, deadline=None)
@@ -80,7 +81,7 @@ def test_schedules_are_those_of_the_rules_counted_anew(arch: ArchConfig, seed: i
     density = rng.choice([0.02, 0.1, 0.3, 1.0]) * rng.random((shape[0], 1, 1)) ** rng.choice([0.0, 1.0, 3.0])
     groups = rng.random(shape) < density
 
-    assert schedule_layer(groups, arch) == plain_schedule(groups, arch)
+    assert schedule_layer(KeptGroups(groups), arch) == plain_schedule(groups, arch)
 
 
 def test_an_overfull_cluster_may_be_left_with_a_block_it_shares_and_an_empty_one() -> None:
@@ -89,7 +90,7 @@ def test_an_overfull_cluster_may_be_left_with_a_block_it_shares_and_an_empty_one
     for position, beats in enumerate([9, 16, 16, 16, 16, 6, 16, 16, 16, 16, 1]):
         groups[0, position, :beats] = True
 
-    schedule = schedule_layer(groups, arch)
+    schedule = schedule_layer(KeptGroups(groups), arch)
 
     check_schedule(schedule, groups, arch)
     assert schedule == plain_schedule(groups, arch)
@@ -107,7 +108,7 @@ def test_vectors_too_far_apart_for_a_pass_are_reached_by_halving_positions(place
     groups = np.zeros((2, 128, 16), np.bool_)
     groups[1, places, 3] = True
 
-    schedule = schedule_layer(groups, LONG_WAYS)
+    schedule = schedule_layer(KeptGroups(groups), LONG_WAYS)
 
     check_schedule(schedule, groups, LONG_WAYS)
     assert schedule == plain_schedule(groups, LONG_WAYS)
@@ -120,7 +121,7 @@ def test_sparse_and_dense_blocks_in_small_memories_follow_the_rules(seed: int) -
     shape = int(rng.integers(1, 5)), int(rng.integers(1, 129)), 16
     groups = rng.random(shape) < rng.choice([0.001, 0.005, 0.05, 0.5], (shape[0], 1, 1))
 
-    assert schedule_layer(groups, LONG_WAYS) == plain_schedule(groups, LONG_WAYS)
+    assert schedule_layer(KeptGroups(groups), LONG_WAYS) == plain_schedule(groups, LONG_WAYS)
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,7 +136,7 @@ def test_tails_of_blocks_move_between_many_clusters_by_the_rules(seed: int) -> N
     shape = int(rng.integers(1, 12)), int(rng.integers(1, 50)), arch.groups
     groups = rng.random(shape) < rng.random((shape[0], 1, 1)) ** rng.choice([0.3, 1.0, 4.0])
 
-    assert schedule_layer(groups, arch) == plain_schedule(groups, arch)
+    assert schedule_layer(KeptGroups(groups), arch) == plain_schedule(groups, arch)
 
 
 def test_the_smallest_memories_hold_a_dense_layer() -> None:
@@ -145,7 +146,7 @@ def test_the_smallest_memories_hold_a_dense_layer() -> None:
     )  # fmt: skip
     for density in (1.0, 0.03):
         groups = np.random.default_rng(3).random((4, 100, 16)) < density
-        check_schedule(schedule_layer(groups, arch), groups, arch)
+        check_schedule(schedule_layer(KeptGroups(groups), arch), groups, arch)
 
 
 @pytest.mark.parametrize("preset", ["ulx3s", "paper"])
@@ -155,7 +156,7 @@ def test_big_layers_balance_within_two_percent(preset: str, skew: float) -> None
     rng = np.random.default_rng(5)
     density = 0.2 * (1 + skew * (rng.random((3072 // arch.segment, 1, 1)) - 0.5))
     groups = rng.random((3072 // arch.segment, 768, arch.groups)) < density
-    schedule = schedule_layer(groups, arch)
+    schedule = schedule_layer(KeptGroups(groups), arch)
     check_schedule(schedule, groups, arch)
     for one in schedule.passes:
         loads = [
@@ -167,7 +168,7 @@ def test_big_layers_balance_within_two_percent(preset: str, skew: float) -> None
 
 def test_passes_are_as_few_as_the_values_allow() -> None:
     groups = np.random.default_rng(7).random((48, 384, ULX3S.groups)) < 0.2
-    schedule = schedule_layer(groups, ULX3S)
+    schedule = schedule_layer(KeptGroups(groups), ULX3S)
     assert len(schedule.passes) == -(-int(groups.sum()) // (ULX3S.clusters * ULX3S.value_depth))
 
 
@@ -176,7 +177,7 @@ def test_a_last_vector_of_more_beats_than_a_tail_is_not_torn() -> None:
     groups = np.zeros((1, 64, arch.groups), np.bool_)
     groups[0, 0, :2] = groups[0, 63, :] = True
 
-    schedule = schedule_layer(groups, arch)
+    schedule = schedule_layer(KeptGroups(groups), arch)
 
     check_schedule(schedule, groups, arch)
     # 18 beats do not fit, and half of them would end within the last vector: so by positions.
@@ -186,7 +187,7 @@ def test_a_last_vector_of_more_beats_than_a_tail_is_not_torn() -> None:
 
 def test_one_block_spreads_over_all_clusters() -> None:
     groups = np.ones((1, 384, ULX3S.groups), np.bool_)
-    (only,) = schedule_layer(groups, ULX3S).passes
+    (only,) = schedule_layer(KeptGroups(groups), ULX3S).passes
     assert [len(parts) for parts in only.clusters] == [1] * ULX3S.clusters
 
 
@@ -194,7 +195,7 @@ def test_no_more_blocks_are_split_than_there_are_slots() -> None:
     groups = np.ones((3, 384, 8), np.bool_)
     for slots in (1, 2, 4):
         arch = ArchConfig(clusters=4, lanes=4, tokens=8, split_slots=slots)
-        schedule = schedule_layer(groups, arch)
+        schedule = schedule_layer(KeptGroups(groups), arch)
         check_schedule(schedule, groups, arch)
         split = {part.block for cluster in schedule.passes[0].clusters for part in cluster if part.parts > 1}
         assert len(split) == min(slots, 3)
@@ -203,17 +204,17 @@ def test_no_more_blocks_are_split_than_there_are_slots() -> None:
 def test_a_block_that_nearly_fills_a_pass_keeps_every_rule() -> None:
     arch = ArchConfig(clusters=4, lanes=4, tokens=1, value_depth=128)
     groups = np.ones((1, 62, arch.groups), np.bool_)
-    check_schedule(schedule_layer(groups, arch), groups, arch)
+    check_schedule(schedule_layer(KeptGroups(groups), arch), groups, arch)
 
 
 def test_a_layer_may_take_thousands_of_passes() -> None:
     arch = ArchConfig(clusters=1, lanes=4, tokens=1, value_depth=16)
     groups = np.ones((12, 384, arch.groups), np.bool_)
-    schedule = schedule_layer(groups, arch)
+    schedule = schedule_layer(KeptGroups(groups), arch)
     assert len(schedule.passes) == 12 * 384 * arch.groups // 16
     check_schedule(schedule, groups, arch)
 
 
 def test_groups_of_another_architecture_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"^layer layer has segments of 3 groups, not 8$"):
-        schedule_layer(np.ones((1, 4, 3), np.bool_), ULX3S)
+        schedule_layer(KeptGroups(np.ones((1, 4, 3), np.bool_)), ULX3S)
