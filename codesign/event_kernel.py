@@ -8,19 +8,19 @@ which they came. Tiles are alike, so as soon as one leaves everything as the one
 are not looked at.
 
 Clusters meet in the collector alone. It serves blocks in the order of time, so a cluster is advanced block by
-block, and never past a moment that a block not yet served decides about.
+block, and never past a moment that a block not yet served decides about. A block that starts as it did in the
+tile before ends as it did.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from codesign.cycle_kernel import compiled
 from codesign.cycle_registers import PacketKind
 
-__all__ = ["Program", "run_events"]
+__all__ = ["BLOCKS_HELD", "BLOCK_COLUMNS", "CLUSTER_COLUMNS", "COLLECTOR_COLUMNS", "run_events"]
 
 Ints = NDArray[np.int64]
 
@@ -38,59 +38,18 @@ _FIRST_CHECK: Final = 5
 # decompressor may take a record or look for a job; when it found the one under way, or -1; vectors sent, and
 # when the last one was; when the last beat was done; blocks closed, drained as far as known, and served.
 _JOB, _BLOCK, _PART, _FREE, _FOUND, _SENT, _LAST_SENT, _LAST_BEAT, _CLOSED, _DRAINED, _SERVED = range(11)
-_COLUMNS: Final = 11
+CLUSTER_COLUMNS: Final = 11
 # Columns of a block: its last beat, the start of its drain, when its half is free again, and its job.
 _BEAT, _DRAIN, _LEFT, _OF = range(4)
-_HELD: Final = 4
+BLOCK_COLUMNS: Final = 4
+BLOCKS_HELD: Final = 4
 """Blocks of a cluster that are remembered: two psum banks and two halves of the output buffer."""
 # Columns of the collector: cycle from which it chooses, last cluster, job, blocks of that fetched.
 _CHOOSE, _CHOSEN, _CURRENT, _FETCHED = range(4)
+COLLECTOR_COLUMNS: Final = 4
 _JOBS_KNOWN: Final = 4
 """Jobs whose end the scheduler may still ask for."""
 _FAR: Final = 1 << 60
-
-
-class Program(NamedTuple):
-    """A layer: its packets and jobs as ``run_layer`` takes them, and the parts of its blocks.
-
-    Parameters
-    ----------
-    kinds, lengths : ndarray of int64, shape (packets,)
-    job_pass, totals : ndarray of int64, shape (jobs,)
-        Pass of every job, and blocks of all clusters in it.
-    counts, first : ndarray of int64, shape (passes, C)
-        Parts of every cluster, and which is the first.
-    low, high, start : ndarray of int64, shape (parts,)
-        Vectors ``low`` to ``high`` - 1, none of an empty block, and the position that the part starts at.
-    position, beats : ndarray of int64, shape (vectors,)
-        Of the layer's vectors.
-    advance_width : int
-    """
-
-    kinds: Ints
-    lengths: Ints
-    job_pass: Ints
-    totals: Ints
-    counts: Ints
-    first: Ints
-    low: Ints
-    high: Ints
-    start: Ints
-    position: Ints
-    beats: Ints
-    advance_width: int
-
-
-class _State(NamedTuple):
-    """Moments so far: of clusters, of their latest blocks and vectors, of the collector, and of jobs."""
-
-    clusters: Ints
-    blocks: Ints
-    taken: Ints
-    collector: Ints
-    issued: Ints
-    done: Ints
-    ended: Ints
 
 
 @compiled
@@ -140,9 +99,9 @@ def _multiply(s: Any, blocks: Any, taken: Any, t: Any, p: Any, low: int, high: i
     drain, last_row = -_FAR, (t.rows - 1) * t.row_cycles + _TO_STEAL + 1
     earliest = -_FAR
     if s[_CLOSED] >= 1:
-        drain = blocks[(s[_CLOSED] - 1) % _HELD, _DRAIN]
+        drain = blocks[(s[_CLOSED] - 1) % BLOCKS_HELD, _DRAIN]
     if s[_CLOSED] >= 2:
-        earliest = blocks[(s[_CLOSED] - 2) % _HELD, _DRAIN] + last_row
+        earliest = blocks[(s[_CLOSED] - 2) % BLOCKS_HELD, _DRAIN] + last_row
     free, sent, last_sent, last_beat = s[_FREE], s[_SENT], s[_LAST_SENT], s[_LAST_BEAT]
     width, empty = p.advance_width, low == high
     for vector in range(low, low + 1 if empty else high):
@@ -168,14 +127,49 @@ def _multiply(s: Any, blocks: Any, taken: Any, t: Any, p: Any, low: int, high: i
 
 
 @compiled
-def _multiply_block(s: Any, blocks: Any, taken: Any, t: Any, p: Any) -> None:
-    """Vectors of a cluster's next block; its drain stays open."""
-    part = s[_PART]
-    s[_PART] += 1
-    _multiply(s, blocks, taken, t, p, p.low[part], p.high[part], p.start[part] - 1)
-    block = blocks[s[_CLOSED] % _HELD]
-    block[_BEAT], block[_OF] = s[_LAST_BEAT], s[_JOB]
-    s[_CLOSED] += 1
+def _starts_alike(s: Any, blocks: Any, taken: Any, t: Any, known: Any) -> bool:
+    """Whether a block starts as ``known`` says, in cycles from the first in which a record may be sent.
+
+    Notes how it does. What is over by then, or by the cycle of the vector that asks for it, is alike.
+    """
+    now, depth, last_row = s[_FREE], len(taken), (t.rows - 1) * t.row_cycles + _TO_STEAL + 1
+    drained = blocks[(s[_CLOSED] - 1) % BLOCKS_HELD, _DRAIN] + last_row if s[_CLOSED] >= 1 else 0
+    begin = s[_LAST_BEAT]
+    if s[_CLOSED] >= 2:
+        begin = max(begin, blocks[(s[_CLOSED] - 2) % BLOCKS_HELD, _DRAIN] + last_row)
+    alike = True
+    for number in range(depth + 1):
+        floor = _TO_ISSUER
+        if number == depth:
+            moment = begin
+        elif number == 0:
+            moment = drained
+        else:
+            moment, floor = taken[(s[_SENT] + number) & (depth - 1)] + 2, number - 1
+        moment = max(moment - now, floor)
+        alike = alike and known[number] == moment
+        known[number] = moment
+    return alike
+
+
+@compiled
+def _multiply_part(s: Any, blocks: Any, taken: Any, t: Any, p: Any, known: Any) -> None:
+    """Vectors of a cluster's next part, or what is known of them."""
+    low, high, now, depth = p.low[s[_PART]], p.high[s[_PART]], s[_FREE], len(taken)
+    # Only a part that fills the queue says for itself which credits there are behind it.
+    lasting = high - low >= depth and s[_SENT] >= depth and s[_LAST_SENT] < now - 1
+    ends = known[depth + 1 :]
+    if lasting and _starts_alike(s, blocks, taken, t, known):
+        s[_SENT] += high - low
+        s[_FREE], s[_LAST_SENT], s[_LAST_BEAT] = now + ends[0], now + ends[1], now + ends[2]
+        for number in range(depth):
+            taken[(s[_SENT] + number) & (depth - 1)] = now + ends[3 + number]
+        return
+    _multiply(s, blocks, taken, t, p, low, high, p.start[s[_PART]] - 1)
+    if lasting:
+        ends[0], ends[1], ends[2] = s[_FREE] - now, s[_LAST_SENT] - now, s[_LAST_BEAT] - now
+        for number in range(depth):
+            ends[3 + number] = taken[(s[_SENT] + number) & (depth - 1)] - now
 
 
 @compiled
@@ -196,7 +190,11 @@ def _advance(n: int, m: Any, t: Any, p: Any) -> None:
         # One vector without beats tells the issuer that the job is over.
         _multiply(s, blocks, taken, t, p, 0, 0, 0)
     else:
-        _multiply_block(s, blocks, taken, t, p)
+        _multiply_part(s, blocks, taken, t, p, m.known[s[_PART]])
+        s[_PART] += 1
+        block = blocks[s[_CLOSED] % BLOCKS_HELD]
+        block[_BEAT], block[_OF] = s[_LAST_BEAT], job
+        s[_CLOSED] += 1
         s[_BLOCK] += 1
         if s[_BLOCK] < count:
             s[_FREE] += _TO_BLOCK
@@ -210,12 +208,12 @@ def _advance(n: int, m: Any, t: Any, p: Any) -> None:
 def _start_drain(s: Any, blocks: Any, t: Any) -> None:
     """When the drain of the next closed block starts, given when the one before the last left the buffer."""
     number = s[_DRAINED]
-    block = blocks[number % _HELD]
+    block = blocks[number % BLOCKS_HELD]
     start = block[_BEAT] + _TO_DRAIN
     if number >= 1:
-        start = max(start, blocks[(number - 1) % _HELD, _DRAIN] + t.rows * t.row_cycles + 1)
+        start = max(start, blocks[(number - 1) % BLOCKS_HELD, _DRAIN] + t.rows * t.row_cycles + 1)
     if number >= 2:
-        start = max(start, blocks[(number - 2) % _HELD, _LEFT] + 1)
+        start = max(start, blocks[(number - 2) % BLOCKS_HELD, _LEFT] + 1)
     block[_DRAIN] = start
     s[_DRAINED] += 1
 
@@ -224,7 +222,7 @@ def _start_drain(s: Any, blocks: Any, t: Any) -> None:
 def _offer_cycle(n: int, m: Any, t: Any) -> int:
     """When the collector may choose the oldest block of cluster ``n``; far off if it has none of the job."""
     s, blocks = m.clusters[n], m.blocks[n]
-    block = blocks[s[_SERVED] % _HELD]
+    block = blocks[s[_SERVED] % BLOCKS_HELD]
     if s[_SERVED] == s[_CLOSED] or block[_OF] != m.collector[_CURRENT]:
         return _FAR
     if s[_DRAINED] == s[_SERVED]:
@@ -251,7 +249,7 @@ def _serve(m: Any, t: Any, p: Any) -> None:
         chosen = (chosen + 1) % clusters
     trailer = cycle + t.words_per_block + 2
     s = m.clusters[chosen]
-    m.blocks[chosen, s[_SERVED] % _HELD, _LEFT] = trailer + 1 + chosen
+    m.blocks[chosen, s[_SERVED] % BLOCKS_HELD, _LEFT] = trailer + 1 + chosen
     s[_SERVED] += 1
     g[_CHOSEN], g[_CHOOSE] = chosen, trailer + 1
     g[_FETCHED] += 1
@@ -285,20 +283,10 @@ def _collect(job: int, m: Any, t: Any, p: Any) -> int:
 
 
 @compiled
-def _busy_cycles(issued: Any, ended: Any) -> int:
-    """Cycles in which some job is issued and not collected."""
-    cycles, until = 0, 0
-    for job in range(len(issued)):
-        cycles += max(ended[job] - max(issued[job], until), 0)
-        until = max(until, ended[job])
-    return cycles
-
-
-@compiled
 def _snapshot(m: Any, job: int, commit: int) -> Ints:
     """All that decides about what comes, in cycles from ``commit`` and jobs from ``job`` on."""
     clusters, depth = m.taken.shape
-    found = np.empty(clusters * (_COLUMNS + depth + 4 * _HELD) + 2 * _JOBS_KNOWN + 4, np.int64)
+    found = np.empty(clusters * (CLUSTER_COLUMNS + depth + 4 * BLOCKS_HELD) + 2 * _JOBS_KNOWN + 4, np.int64)
     at = 0
     for n in range(clusters):
         s = m.clusters[n]
@@ -307,13 +295,13 @@ def _snapshot(m: Any, job: int, commit: int) -> Ints:
         found[at + 4 : at + 7] = (s[_JOB] - job, s[_BLOCK], s[_PART])
         found[at + 7 : at + 9] = (s[_CLOSED] - s[_DRAINED], s[_CLOSED] - s[_SERVED])
         # Rings count for what they hold once they are full, wherever they start.
-        found[at + 9 : at + _COLUMNS] = (min(s[_SENT], depth), min(s[_CLOSED], _HELD))
-        at += _COLUMNS
+        found[at + 9 : at + CLUSTER_COLUMNS] = (min(s[_SENT], depth), min(s[_CLOSED], BLOCKS_HELD))
+        at += CLUSTER_COLUMNS
         for number in range(depth):
             found[at + number] = m.taken[n, (s[_SENT] + number) % depth] - commit
         at += depth
-        for number in range(_HELD):
-            block = m.blocks[n, (s[_CLOSED] + number) % _HELD]
+        for number in range(BLOCKS_HELD):
+            block = m.blocks[n, (s[_CLOSED] + number) % BLOCKS_HELD]
             found[at : at + 3] = block[:_OF] - commit
             found[at + 3] = block[_OF] - job
             at += 4
@@ -352,35 +340,15 @@ def _skip(m: Any, job: int, period: int, jobs: int) -> None:
 
 
 @compiled
-def _alike(packet: int, p: Any) -> int:
-    """Packets behind ``packet`` that are tiles of the same pass, as long as it."""
-    count = 0
-    while p.kinds[packet + count + 1] == _ACTIVATIONS and p.lengths[packet + count + 1] == p.lengths[packet]:
-        count += 1
-    return count
-
-
-@numba.njit(cache=True)
-def run_events(t: Any, depth: int, p: Program) -> tuple[int, int]:
-    """Return the compute cycles and all cycles of one layer.
+def run_events(t: Any, p: Any, m: Any) -> int:
+    """Return the cycles of one layer, and leave in ``m`` when its jobs were issued and collected.
 
     Parameters
     ----------
     t : record of ``TIMING``
-    depth : int
-        Vectors that the zero-skip queue has room for.
     p : Program
+    m : Moments
     """
-    jobs, clusters = len(p.job_pass), p.counts.shape[1]
-    m = _State(
-        np.zeros((clusters, _COLUMNS), np.int64),
-        np.zeros((clusters, _HELD, 4), np.int64),
-        np.zeros((clusters, depth), np.int64),
-        np.zeros(4, np.int64),
-        np.zeros(jobs, np.int64),
-        np.zeros(jobs, np.int64),
-        np.zeros(jobs, np.int64),
-    )
     m.clusters[:, _FOUND] = -1
     m.clusters[:, _LAST_BEAT] = -1
     check, job, in_pass, packet = _FIRST_CHECK, 0, 0, 0
@@ -400,7 +368,7 @@ def run_events(t: Any, depth: int, p: Program) -> tuple[int, int]:
         commit = cycle + p.lengths[packet] + _TO_COMMIT
         if kind == _ACTIVATIONS:
             m.issued[job] = commit
-            alike = _alike(packet, p)
+            alike = p.alike[packet]
             if (
                 alike
                 and in_pass >= _JOBS_KNOWN + 2
@@ -422,5 +390,4 @@ def run_events(t: Any, depth: int, p: Program) -> tuple[int, int]:
             before = np.empty(0, np.int64)
         check = commit + _TO_CHECK
         packet += 1
-    end = _collect(jobs - 1, m, t, p)
-    return _busy_cycles(m.issued, m.ended), end + t.egress + 1
+    return int(_collect(len(m.ended) - 1, m, t, p) + t.egress + 1)
