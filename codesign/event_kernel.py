@@ -233,8 +233,7 @@ def _offer_cycle(n: int, m: Any, t: Any) -> int:
 @compiled
 def _serve(m: Any, t: Any, p: Any) -> None:
     """Collector: choose the block that comes next, fetch it, and free its half of the buffer."""
-    g, clusters = m.collector, len(m.clusters)
-    offers = np.empty(clusters, np.int64)
+    g, clusters, offers = m.collector, len(m.clusters), m.offers
     for n in range(clusters):
         s = m.clusters[n]
         # Its oldest block must be known before another's can be preferred.

@@ -150,12 +150,13 @@ class Program(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Moments so far: of clusters, of their latest blocks and vectors, of the collector, and of jobs; and how
+    """Moments so far, of clusters, their latest blocks, vectors and offers, the collector, and jobs; and how
     every part started and ended when it was last multiplied. All begin at 0."""
 
     clusters: Ints
     blocks: Ints
     taken: Ints
+    offers: Ints
     collector: Ints
     issued: Ints
     done: Ints
@@ -170,6 +171,7 @@ class Moments(NamedTuple):
             (arch.clusters, CLUSTER_COLUMNS),
             (arch.clusters, BLOCKS_HELD, BLOCK_COLUMNS),
             (arch.clusters, arch.queue_depth),
+            (arch.clusters,),
             (COLLECTOR_COLUMNS,),
             (jobs,),
             (jobs,),

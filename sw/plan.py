@@ -90,6 +90,17 @@ class SegmentedLayer:
         return cls(layer, blocking, KeptGroups(groups), block, position, bitmaps, magnitude)
 
     @cached_property
+    def weight_range(self) -> tuple[int, int]:
+        """Smallest and largest weight."""
+        weights = self.layer.weights
+        return int(weights.min()), int(weights.max())
+
+    @cached_property
+    def kept_weights(self) -> int:
+        """Weights kept, those that are 0 included."""
+        return int(np.count_nonzero(self.layer.mask))
+
+    @cached_property
     def beats(self) -> NDArray[np.int64]:
         """Beats of every vector, its kept groups."""
         return np.bitwise_count(self.bitmaps).astype(np.int64)
@@ -198,7 +209,7 @@ def plan_layer(segmented: SegmentedLayer, arch: ArchConfig) -> LayerPlan:
         If a weight or a psum exceeds its width, or the architecture cannot hold the layer.
     """
     layer = segmented.layer
-    _check_weights(layer, arch)
+    _check_weights(segmented, arch)
     whole = layer.outputs is not None
     schedule = schedule_layer(segmented.kept, arch, name=layer.name, whole=whole)
     # Where even the largest activations at every weight's sign fit, no order of inputs need be looked at.
@@ -215,10 +226,10 @@ def order_width(count: int) -> int:
     return (count - 1).bit_length()
 
 
-def _check_weights(layer: QuantizedLayer, arch: ArchConfig) -> None:
+def _check_weights(segmented: SegmentedLayer, arch: ArchConfig) -> None:
     """Refuse weights that do not fit their width."""
-    low, high = signed_range(arch.weight_width)
-    smallest, largest = int(layer.weights.min()), int(layer.weights.max())
+    layer, (low, high) = segmented.layer, signed_range(arch.weight_width)
+    smallest, largest = segmented.weight_range
     if smallest < low or largest > high:
         worst = smallest if smallest < low else largest
         raise ConfigError(

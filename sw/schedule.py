@@ -187,7 +187,9 @@ def _add(clusters: list[_Cluster], span: Span, arch: ArchConfig) -> _Cluster:
     Short blocks hide their drain behind a long neighbour each, so their number counts, not their load.
     """
     short = span.beats + arch.groups < arch.drain_cycles
-    best = min(clusters, key=lambda cluster: (cluster.shorts * short, cluster.load, cluster.number))
+    best = clusters[0]
+    if len(clusters) > 1:
+        best = min(clusters, key=lambda cluster: (cluster.shorts * short, cluster.load, cluster.number))
     best.shorts += short
     best.spans.append(span)
     best.beats += span.beats

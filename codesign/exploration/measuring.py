@@ -8,8 +8,6 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-import numpy as np
-
 import codesign
 import hw
 import spec
@@ -93,8 +91,8 @@ def _line(its: SegmentedLayer, job: Measurement) -> dict[str, Any]:
         "rows": layer.rows,
         "cols": layer.cols,
         "direction": layer.direction.label,
-        "kept": int(np.count_nonzero(layer.mask)),
-        **asdict(count),
+        "kept": its.kept_weights,
+        **vars(count),
     }
     if job.causes:
         packed = unpack(pack([layer], job.arch)).layers[0]
