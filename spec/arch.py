@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -182,17 +181,17 @@ class ArchConfig(BaseModel):
         """Processing elements: C·L·T multipliers."""
         return self.clusters * self.lanes * self.tokens
 
-    @cached_property
+    @property
     def groups(self) -> int:
         """Groups per segment, B/L: the bits of a record's bitmap."""
         return self.segment // self.lanes
 
-    @cached_property
+    @property
     def record_width(self) -> int:
         """Bits of one record: advance, bitmap and end-of-block flag."""
         return self.advance_width + self.groups + 1
 
-    @cached_property
+    @property
     def max_inputs(self) -> int:
         """Largest K of one pass."""
         return self.activation_depth * self.lanes
@@ -202,17 +201,17 @@ class ArchConfig(BaseModel):
         """Bits of a position inside a block (see ``spec.record``)."""
         return max((self.max_inputs - 1).bit_length(), 1)
 
-    @cached_property
+    @property
     def planes(self) -> tuple[Plane, ...]:
         """Planes of a weight, lowest bits first."""
         return weight_planes(self.weight_width)
 
-    @cached_property
+    @property
     def words_per_stripe(self) -> int:
         """Stream words of values that hold the same beats, those of all planes; 1 if there is one plane."""
         return sum(plane.words for plane in self.planes)
 
-    @cached_property
+    @property
     def beats_per_stripe(self) -> int:
         """Beats of L weights in ``words_per_stripe`` stream words."""
         return self.beats_per_word(self.planes[-1])
@@ -226,7 +225,7 @@ class ArchConfig(BaseModel):
         """Token columns of L activations that travel in one stream word."""
         return min(self.stream_width // (self.lanes * self.activation_width), self.tokens)
 
-    @cached_property
+    @property
     def words_per_input_word(self) -> int:
         """Stream words that carry L inputs of all T tokens."""
         return -(-self.tokens // self.tokens_per_word)
@@ -251,7 +250,7 @@ class ArchConfig(BaseModel):
         """Output stream words of one block whose outputs are requantized to ``activation_width`` bits."""
         return -(-self.segment * self.tokens * self.activation_width // self.stream_width)
 
-    @cached_property
+    @property
     def drain_cycles(self) -> int:
         """Cycles in which a cluster gives out one block: L psums per cycle, and the start."""
         return self.groups * self.tokens + 1

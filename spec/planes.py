@@ -1,6 +1,7 @@
 """Planes: a weight cut into powers of two, so that weights of any width fill stream words without a gap."""
 
 from dataclasses import dataclass
+from functools import cache
 
 __all__ = ["Plane", "weight_planes"]
 
@@ -26,6 +27,7 @@ class Plane:
     words: int
 
 
+@cache
 def weight_planes(weight_width: int) -> tuple[Plane, ...]:
     """Return the planes of a weight, lowest bits first: 8 is one plane, 3 is 2 bits and the sign above them.
 
