@@ -271,6 +271,6 @@ def _alternate(spans: list[Span]) -> list[Span]:
     A block of few beats takes less time to multiply than to drain, and only two psum banks wait.
     """
     ranked = sorted(spans, key=lambda span: (-span.beats, span.block))
-    half = -(-len(ranked) // 2)
+    half = len(ranked) // 2
     order = [span for pair in zip_longest(ranked[:half], ranked[half:][::-1]) for span in pair]
     return [span for span in order if span is not None]

@@ -58,6 +58,26 @@ def check_lengths(layer: QuantizedLayer, arch: ArchConfig) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(arch=small_archs(), data=st.data())
+def test_records_are_counted_block_by_block(arch: ArchConfig, data: st.DataObject) -> None:
+    its = SegmentedLayer.of(data.draw(small_layers(arch)), arch)
+
+    counted = np.diff(its.records_before(arch))
+
+    groups = its.kept.groups.any(axis=-1)
+    expected = []
+    for block in groups:
+        next_position = 0
+        for position in np.flatnonzero(block):
+            # An escape advances by as many steps of 2 ** advance_width as fit its field, see spec.record.
+            steps = int(position - next_position) >> arch.advance_width
+            expected.append(1 + -(-steps // (1 << arch.advance_width)))
+            next_position = position + 1
+    assert counted.tolist() == expected
+    assert its.records_before(arch)[0] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(arch=small_archs(), data=st.data())
 def test_the_plan_foretells_every_packet(arch: ArchConfig, data: st.DataObject) -> None:
     check_lengths(data.draw(small_layers(arch)), arch)
 
