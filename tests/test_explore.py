@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
+from codesign.commands import explore as explore_command
 from codesign.exploration import engine
 from codesign.exploration.engine import measure_all
 from codesign.exploration.measuring import Measurement, measure
@@ -188,7 +189,6 @@ def test_results_come_back_in_the_order_of_the_jobs(packed: Path, tmp_path: Path
         (("--objective", "speed"), "--objective"),
         (("--most-ms", "1e-9"), "no design meets `--most-ms`"),
         (("--cluster", "tcp://127.0.0.1:1"), "cannot be reached"),
-        (("--value-depth", ",".join(map(str, range(20_000)))), "more than 100,000; give fewer values"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -207,6 +207,55 @@ def test_bad_input_is_one_sentence(
     assert is_one_sentence(err), err
     assert message in err
     assert not (tmp_path / "found").exists()
+
+
+def test_a_search_measures_some_designs_and_none_a_second_time(
+    run: Run, matrices: Path, tmp_path: Path
+) -> None:
+    depths = ",".join(str(1 << bits) for bits in range(4, 18))
+    options = (
+        *GRID,
+        "--value-depth",
+        depths,
+        "--sparsity",
+        "0.5,0.8",
+        "--trials",
+        30,
+        "--workers",
+        1,
+        "--json",
+    )
+
+    status, first, _ = run("explore", matrices, "-o", tmp_path / "one", *options)
+    again, second, _ = run("explore", matrices, "-o", tmp_path / "two", *options)
+
+    assert (status, again) == (0, 0)
+    found, known = json.loads(first), json.loads(second)
+    assert 15 < found["points"] <= 30
+    assert found["front"] == known["front"] and known["points_per_second_per_core"] is None
+    # Every design of the front is what measuring it alone says.
+    best = found["front"][0]
+    axes = [
+        f"--{name.replace('_', '-')}" for name in ("clusters", "lanes", "tokens", "value_depth", "sparsity")
+    ]
+    values = [best[name] for name in ("clusters", "lanes", "tokens", "value_depth", "sparsity")]
+    alone = [part for pair in zip(axes, values, strict=True) for part in pair]
+    _, out, _ = run(
+        "explore", matrices, "-o", tmp_path / "alone", *alone, "--columns", 5, "--workers", 1, "--json"
+    )
+    assert json.loads(out)["front"] == [best]
+
+
+def test_a_space_too_large_to_measure_is_searched(
+    run: Run, matrices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore_command, "_MOST_DESIGNS", 7)
+    monkeypatch.setattr(explore_command, "_TRIALS", 12)
+
+    status, out, err = run("explore", matrices, "-o", tmp_path / "found", *GRID, "--workers", 1, "--json")
+
+    assert status == 0 and json.loads(out)["points"] <= 8
+    assert "8 designs are too many to measure all: a search asks for 12 of them" in err
 
 
 def test_a_board_that_nothing_fits_is_said_with_the_resource(

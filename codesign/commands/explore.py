@@ -20,6 +20,8 @@ __all__ = ["explore"]
 Number = TypeVar("Number", int, float)
 
 _MOST_DESIGNS: Final = 100_000
+"""Designs that are all measured unless a search is asked for."""
+_TRIALS: Final = 400
 _SHOWN_REFUSALS: Final = 3
 
 
@@ -65,6 +67,15 @@ def explore(
     most_ms: Annotated[
         float | None, typer.Option("--most-ms", help="Leave out what takes longer for the whole model.")
     ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials",
+            min=1,
+            metavar="N",
+            help=f"Search with N designs instead of all; {_TRIALS} of more than {_MOST_DESIGNS:,}.",
+        ),
+    ] = None,
     pnr: Annotated[
         int, typer.Option("--pnr", min=0, metavar="N", help="Place and route the first N of the front.")
     ] = 0,
@@ -106,14 +117,16 @@ def explore(
         () if packed else _numbers("sparsity", sparsity or "0.8", float),
         () if packed else _numbers("metadata_bits", metadata_bits or f"{METADATA_BITS}", float),
     )
-    if space.size > _MOST_DESIGNS:
-        raise ConfigError(f"{space.size:,} designs are more than {_MOST_DESIGNS:,}; give fewer values")
+    if trials is None and space.size > _MOST_DESIGNS:
+        note(f"{space.size:,} designs are too many to measure all: a search asks for {_TRIALS} of them")
+        trials = _TRIALS
     objectives = [parse_choice(Objective, "--objective", part) for part in objective.split(",")]
     explorer = Explorer(
         board=board,
         objectives=tuple(dict.fromkeys(objectives)),
         columns=columns,
         most_ms=most_ms,
+        trials=trials,
         routed=pnr,
         seeds=seeds,
         causes=causes,

@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from codesign.pruned import kept_count
 from spec.arch import PRESETS, ArchConfig
@@ -73,20 +75,23 @@ class DesignSpace:
     metadata_bits: Sequence[float] = ()
 
     @property
+    def choices(self) -> dict[str, Sequence[int] | Sequence[float]]:
+        """Everything that varies, by the name of its option."""
+        prunings = {"sparsity": self.sparsities, "metadata_bits": self.metadata_bits}
+        return {**self.axes, **(prunings if self.sparsities else {})}
+
+    @property
     def size(self) -> int:
         """Combinations, impossible ones included."""
-        count = max(len(self.sparsities) * len(self.metadata_bits), 1)
-        for values in self.axes.values():
-            count *= len(values)
-        return count
+        return prod(len(values) for values in self.choices.values())
 
-    def designs(self) -> tuple[list[Design], list[str]]:
-        """Return every possible design, in the order of the axes, and why other combinations are none.
+    def check(self) -> None:
+        """Refuse values that no design can have.
 
         Raises
         ------
         ConfigError
-            If an axis is empty, a sparsity is none, or no combination is possible: with the first reason.
+            If an axis is empty, or a sparsity or a budget is none.
         """
         for name, values in self.axes.items():
             if not values:
@@ -96,12 +101,37 @@ class DesignSpace:
         for budget in self.metadata_bits:
             if not 0 <= budget < float("inf"):
                 raise ConfigError(f"`--metadata-bits` must be numbers of bits, at least 0, not {budget:g}")
+
+    def design(self, choice: Mapping[str, Any]) -> Design:
+        """Return the design of one of the ``choices`` each.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such architecture.
+        """
+        arch = self._arch({name: choice[name] for name in self.axes})
+        if not self.sparsities:
+            return Design(arch, None)
+        return Design(arch, _pruning(arch, choice["sparsity"], choice["metadata_bits"]))
+
+    def _arch(self, values: Mapping[str, int]) -> ArchConfig:
+        return ArchConfig.parse(json.dumps({**self.base, **values}), source="it")
+
+    def designs(self) -> tuple[list[Design], list[str]]:
+        """Return every possible design, in the order of the axes, and why other combinations are none.
+
+        Raises
+        ------
+        ConfigError
+            If an axis is empty, a sparsity is none, or no combination is possible: with the first reason.
+        """
+        self.check()
         refusals: list[str] = []
         found: dict[Design, None] = {}
         for values in product(*self.axes.values()):
-            fields = {**self.base, **dict(zip(self.axes, values, strict=True))}
             try:
-                arch = ArchConfig.parse(json.dumps(fields), source="it")
+                arch = self._arch(dict(zip(self.axes, values, strict=True)))
             except ConfigError as error:
                 shape = ", ".join(f"{name} {value}" for name, value in zip(self.axes, values, strict=True))
                 refusals.append(f"{shape}: {error}")
@@ -115,9 +145,13 @@ class DesignSpace:
         if not self.sparsities:
             return [None]
         return [
-            Pruning(arch.lanes, arch.segment, arch.advance_width, sparsity, budget)
+            _pruning(arch, sparsity, budget)
             for sparsity, budget in product(self.sparsities, self.metadata_bits)
         ]
+
+
+def _pruning(arch: ArchConfig, sparsity: float, metadata_bits: float) -> Pruning:
+    return Pruning(arch.lanes, arch.segment, arch.advance_width, sparsity, metadata_bits)
 
 
 def base_fields(name: str) -> dict[str, int]:

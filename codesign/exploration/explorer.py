@@ -4,19 +4,21 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from boards.devices import find_device
 from codesign.exploration.cost_model import CostErrors, shipped_cost_model
-from codesign.exploration.designs import Design, DesignSpace
+from codesign.exploration.designs import Design, DesignSpace, Pruning
 from codesign.exploration.engine import measure_all
 from codesign.exploration.masks import Masks, ModelMasks
 from codesign.exploration.measuring import Measurement
 from codesign.exploration.outcome import Limits, Objective, Outcome, best_outcomes
 from codesign.exploration.routing import route_cost
-from codesign.exploration.store import Store
+from codesign.exploration.search import Search
+from codesign.exploration.store import Store, content_key
 from codesign.exploration.technology import TECHNOLOGIES, Technology
 from codesign.files import read_bytes
 from sim.simulator import cache_folder
@@ -77,6 +79,8 @@ class Explorer:
         Activation columns N of the job.
     most_ms : float, optional
         Longest time for the whole model.
+    trials : int, optional
+        Search the space with so many designs; all of it without.
     routed, seeds : int
         How many designs of the front are placed and routed, and how often each.
     causes : int
@@ -98,6 +102,7 @@ class Explorer:
     objectives: Sequence[Objective] = (Objective.LATENCY, Objective.AREA, Objective.QUALITY)
     columns: int = 64
     most_ms: float | None = None
+    trials: int | None = None
     routed: int = 0
     seeds: int = 3
     causes: int = 5
@@ -126,50 +131,44 @@ class Explorer:
         ConfigError, FormatError
             If the model cannot be read, or no design runs it within the limits.
         """
-        limits, (costs, errors) = self.limits, shipped_cost_model()
-        designs, refusals = space.designs()
-        pruned = self._prune(model, designs, show)
-        jobs = [_measurement(model, design, masks, self.columns) for design, masks in pruned]
-        measured = self._measure("measuring", jobs, show)
-        outcomes = [
-            Outcome(
-                design, masks, result["error"], result["layers"], self.columns, cost, limits, self.technology
-            )
-            for (design, masks), (result, _) in zip(pruned, measured, strict=True)
-            for cost in (costs.cost(design.arch),)
-        ]
+        subject = _Subject(self, model, show)
+        if self.trials is None:
+            designs, refusals = space.designs()
+        else:
+            designs, refusals = self._search(subject, space), []
+        outcomes = subject.judge(designs)
         front = best_outcomes(outcomes, self.objectives)
         if self.routed:
             outcomes = self._route(outcomes, front[: self.routed], show)
             front = best_outcomes(outcomes, self.objectives)
         if not front:
-            raise ConfigError(_nothing_fits(outcomes, limits))
-        causes = [replace(jobs[index], causes=True) for index in front[: self.causes]]
-        for index, (result, _) in zip(front, self._measure("finding causes", causes, show), strict=False):
-            outcomes[index] = outcomes[index].with_layers(result["layers"])
-        fresh = [result["seconds"] for result, now in measured if now]
-        rate = len(fresh) / sum(fresh) if sum(fresh) else None
-        name = Path(model).name
-        return Exploration(name, self.board, self.objectives, outcomes, front, errors, rate, refusals)
+            raise ConfigError(_nothing_fits(outcomes, self.limits))
+        for index, layers in zip(front, subject.causes(outcomes, front[: self.causes]), strict=False):
+            outcomes[index] = outcomes[index].with_layers(layers)
+        return Exploration(
+            Path(model).name,
+            self.board,
+            self.objectives,
+            outcomes,
+            front,
+            shipped_cost_model()[1],
+            subject.points_per_second,
+            refusals,
+        )
 
-    def _measure(
-        self, what: str, jobs: Sequence[Measurement], show: ShowProgress
-    ) -> list[tuple[dict[str, Any], bool]]:
-        store, workers = Store(cache_folder() / "explore"), self.workers or os.cpu_count() or 1
-        with show(what, len(jobs), "designs") as advance:
-            return measure_all(jobs, store, workers=workers, cluster=self.cluster, progress=advance)
-
-    def _prune(
-        self, model: str, designs: Sequence[Design], show: ShowProgress
-    ) -> list[tuple[Design, Masks | None]]:
-        """Prune the model once for every pruning that some design has."""
-        prunings = list(dict.fromkeys(one.pruning for one in designs if one.pruning is not None))
-        masks: dict[object, Masks | None] = {None: None}
-        if prunings:
-            source = ModelMasks(model, cache_folder() / "masks")
-            with show("pruning", len(prunings) * source.weights, "weights") as advance:
-                masks |= {one: source.prune(one, advance) for one in prunings}
-        return [(design, masks[design.pruning]) for design in designs]
+    def _search(self, subject: "_Subject", space: DesignSpace) -> list[Design]:
+        """Return the designs that a search of ``space`` asks for."""
+        space.check()
+        assert self.trials is not None
+        facts = content_key(
+            model=subject.content,
+            space=[dict(space.base), {name: list(values) for name, values in space.choices.items()}],
+            explorer=[self.board, *self.objectives, self.columns, self.most_ms, self.technology.name],
+            trials=self.trials,
+        )
+        price = shipped_cost_model()[0].cost
+        journal = cache_folder() / "searches" / f"{facts}.journal"
+        return Search(space, self.objectives, self.limits, price, self.trials, journal).run(subject.judge)
 
     def _route(self, outcomes: Sequence[Outcome], chosen: Sequence[int], show: ShowProgress) -> list[Outcome]:
         """Return the outcomes, estimates of the chosen ones replaced by routed figures."""
@@ -184,16 +183,84 @@ class Explorer:
         return routed
 
 
+class _Subject:
+    """One model under exploration: what is pruned and measured on the way to its outcomes."""
+
+    def __init__(self, explorer: Explorer, model: str, show: ShowProgress) -> None:
+        self._explorer = explorer
+        self._model = model
+        self._show = show
+        self._limits = explorer.limits
+        self._seconds: list[float] = []
+
+    @cached_property
+    def _source(self) -> ModelMasks:
+        return ModelMasks(self._model, cache_folder() / "masks")
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of the model."""
+        if is_packed(self._model):
+            return sha256(read_bytes(Path(self._model))).hexdigest()
+        return self._source.digest
+
+    @property
+    def points_per_second(self) -> float | None:
+        """Designs measured, not found, per second of processor time."""
+        return len(self._seconds) / sum(self._seconds) if sum(self._seconds) else None
+
+    def judge(self, designs: Sequence[Design]) -> list[Outcome]:
+        """Return what is known of every design, its cost estimated."""
+        its, costs, masks = self._explorer, shipped_cost_model()[0], self._prune(designs)
+        pruned = [masks[design.pruning] for design in designs]
+        jobs = [self._measurement(*pair) for pair in zip(designs, pruned, strict=True)]
+        measured = self._measure("measuring", jobs)
+        self._seconds += [result["seconds"] for result, now in measured if now]
+        return [
+            Outcome(
+                design=design,
+                masks=own,
+                error=result["error"],
+                layers=result["layers"],
+                tokens=its.columns,
+                cost=costs.cost(design.arch),
+                limits=self._limits,
+                technology=its.technology,
+            )
+            for design, own, (result, _) in zip(designs, pruned, measured, strict=True)
+        ]
+
+    def causes(self, outcomes: Sequence[Outcome], chosen: Sequence[int]) -> list[Any]:
+        """Return the layers of the chosen outcomes with what all cycles go to."""
+        jobs = [self._measurement(outcomes[index].design, outcomes[index].masks) for index in chosen]
+        found = self._measure("finding causes", [replace(job, causes=True) for job in jobs])
+        return [result["layers"] for result, _ in found]
+
+    def _measurement(self, design: Design, masks: Masks | None) -> Measurement:
+        columns = self._explorer.columns
+        if masks is not None:
+            return Measurement(masks.folder, masks.key, design.arch, columns)
+        return Measurement(str(Path(self._model).absolute()), self.content, design.arch, columns)
+
+    def _measure(self, what: str, jobs: Sequence[Measurement]) -> list[tuple[dict[str, Any], bool]]:
+        its, store = self._explorer, Store(cache_folder() / "explore")
+        workers = its.workers or os.cpu_count() or 1
+        with self._show(what, len(jobs), "designs") as advance:
+            return measure_all(jobs, store, workers=workers, cluster=its.cluster, progress=advance)
+
+    def _prune(self, designs: Sequence[Design]) -> dict[Pruning | None, Masks | None]:
+        """Prune the model once for every pruning that some design has."""
+        prunings = list(dict.fromkeys(one.pruning for one in designs if one.pruning is not None))
+        masks: dict[Pruning | None, Masks | None] = {None: None}
+        if prunings:
+            with self._show("pruning", len(prunings) * self._source.weights, "weights") as advance:
+                masks |= {one: self._source.prune(one, advance) for one in prunings}
+        return masks
+
+
 def is_packed(model: str) -> bool:
     """Whether ``model`` names a packed file."""
     return Path(model).suffix == _PACKED
-
-
-def _measurement(model: str, design: Design, masks: Masks | None, columns: int) -> Measurement:
-    if masks is not None:
-        return Measurement(masks.folder, masks.key, design.arch, columns)
-    content = sha256(read_bytes(Path(model))).hexdigest()
-    return Measurement(str(Path(model).absolute()), content, design.arch, columns)
 
 
 def _nothing_fits(outcomes: Sequence[Outcome], limits: Limits) -> str:

@@ -75,7 +75,7 @@ class ModelMasks:
         for name, weight in self._matrices.items():
             digest.update(f"{name} {tuple(weight.shape)}".encode())
             digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
-        self._digest = digest.hexdigest()
+        self.digest = digest.hexdigest()
 
     @property
     def weights(self) -> int:
@@ -84,7 +84,7 @@ class ModelMasks:
 
     def prune(self, pruning: Pruning, progress: Callable[[int], None] | None = None) -> Masks:
         """Return the masks of ``pruning``; ``progress`` is told the weights done."""
-        key = content_key(model=self._digest, heads=self._heads, pruning=asdict(pruning), version=1)
+        key = content_key(model=self.digest, heads=self._heads, pruning=asdict(pruning), version=1)
         folder = self._cache / key
         try:
             done = _read(folder, key)

@@ -123,12 +123,15 @@ class Outcome:
         return estimate_energy(done, self.arch, self.technology)
 
     @property
+    def excess(self) -> float:
+        """By how much it exceeds its limits, as a share of that exceeded most; 0 or less within all."""
+        most = self.limits.most_ms
+        return max(*self.usage.values(), 0.0 if most is None else self.latency_ms / most) - 1
+
+    @property
     def fits(self) -> bool:
         """Whether it runs the model within all limits."""
-        most = self.limits.most_ms
-        return (
-            self.error is None and max(self.usage.values()) <= 1 and (most is None or self.latency_ms <= most)
-        )
+        return self.error is None and self.excess <= 0
 
     @property
     def shares(self) -> dict[str, float]:
