@@ -46,7 +46,7 @@ def measure_all(
         If the scheduler cannot be reached, or Dask is not installed.
     """
     known = {job: kept for job in dict.fromkeys(jobs) if (kept := store.get(job.key)) is not None}
-    missing = [job for job in dict.fromkeys(jobs) if job not in known]
+    missing = sorted((job for job in dict.fromkeys(jobs) if job not in known), key=lambda job: job.cut)
     if progress is not None:
         progress(sum(job in known for job in jobs))
     fresh: dict[Measurement, dict[str, Any]] = {}

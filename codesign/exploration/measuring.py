@@ -51,6 +51,12 @@ class Measurement:
     causes: bool = False
 
     @property
+    def cut(self) -> tuple[str, str, int, int, int]:
+        """What decides how layers are cut: a worker that measures the like in turn cuts them once."""
+        arch = self.arch
+        return self.source, self.content, arch.weight_width, arch.lanes, arch.segment
+
+    @property
     def key(self) -> str:
         """Hash of everything that the result depends on, the code included."""
         return content_key(
@@ -75,9 +81,7 @@ def measure(job: Measurement) -> dict[str, Any]:
     """
     started = process_time()
     try:
-        arch = job.arch
-        cut = _segmented(job.source, job.content, arch.weight_width, arch.lanes, arch.segment)
-        layers = [_line(its, job) for its in cut]
+        layers = [_line(its, job) for its in _segmented(*job.cut)]
     except ConfigError as error:
         return {"error": str(error), "layers": [], "seconds": process_time() - started}
     return {"error": None, "layers": layers, "seconds": process_time() - started}
