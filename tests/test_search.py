@@ -89,6 +89,22 @@ def test_an_interrupted_search_goes_on_and_a_finished_one_asks_nothing(tmp_path:
     assert nothing.asked == []
 
 
+@pytest.mark.parametrize("damage", [b"not json\n", b'{"op_code": 99}\n', b"[1]\n", b"\xff\xfe\n"])
+def test_a_damaged_journal_is_begun_anew(tmp_path: Path, damage: bytes) -> None:
+    first = search(tmp_path, trials=60).run(Judge())
+    journal = tmp_path / "search.journal"
+    journal.write_bytes(damage + journal.read_bytes())
+
+    assert search(tmp_path, trials=60).run(Judge()) == first
+
+
+def test_a_journal_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ConfigError, match=r"^the search cannot be kept in .*: Not a directory; free space"):
+        search(tmp_path / "file" / "folder").run(Judge())
+
+
 def test_the_same_search_asks_for_the_same_designs(tmp_path: Path) -> None:
     assert search(tmp_path / "one").run(Judge()) == search(tmp_path / "two").run(Judge())
 

@@ -103,14 +103,29 @@ class Search:
                 f"pip install 'mixvec[search]', or give fewer values"
             ) from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.journal.parent.mkdir(parents=True, exist_ok=True)
-        return optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(self.journal))),
-            study_name=_NAME,
-            load_if_exists=True,
-            directions=["minimize"] * len(self.objectives),
-            sampler=optuna.samplers.NSGAIISampler(population_size=_GENERATION, seed=self.seed),
-        )
+
+        def opened() -> "Study":
+            return optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(self.journal))),
+                study_name=_NAME,
+                load_if_exists=True,
+                directions=["minimize"] * len(self.objectives),
+                sampler=optuna.samplers.NSGAIISampler(population_size=_GENERATION, seed=self.seed),
+            )
+
+        try:
+            self.journal.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return opened()
+            except (ValueError, LookupError, TypeError, AssertionError):
+                # Damaged: whatever it held is measured again, or found in the cache.
+                self.journal.unlink()
+                return opened()
+        except OSError as error:
+            raise ConfigError(
+                f"the search cannot be kept in {self.journal.parent}: {error.strerror or error}; free space "
+                f"there, or set MIXVEC_CACHE to another folder"
+            ) from None
 
     def _breed(self, study: "Study", judge: Judge, count: int) -> None:
         """Ask for ``count`` designs, measure the possible ones together, and tell how they are."""
