@@ -17,7 +17,7 @@ import pytest
 
 from codesign.commands import explore as explore_command
 from codesign.exploration import engine
-from codesign.exploration.engine import measure_all
+from codesign.exploration.engine import Engine
 from codesign.exploration.measuring import Measurement, measure
 from codesign.exploration.store import Store
 from codesign.files import write_arrays
@@ -173,7 +173,8 @@ def test_results_come_back_in_the_order_of_the_jobs(packed: Path, tmp_path: Path
     archs = [ArchConfig(clusters=1, lanes=2, tokens=tokens) for tokens in (3, 1, 3, 2)]
     jobs = [Measurement(str(packed), "x", arch, 4) for arch in archs]
     done: list[int] = []
-    found = measure_all(jobs, Store(tmp_path), workers=1, progress=done.append)
+    with Engine(Store(tmp_path), workers=1) as own:
+        found = own.measure_all(jobs, done.append)
     assert [result["layers"] for result, _ in found] == [measure(job)["layers"] for job in jobs]
     assert sum(done) == len(jobs)
 

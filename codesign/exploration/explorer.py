@@ -12,7 +12,7 @@ from typing import Any, Final
 from boards.devices import find_device
 from codesign.exploration.cost_model import CostErrors, shipped_cost_model
 from codesign.exploration.designs import Design, DesignSpace, Pruning
-from codesign.exploration.engine import measure_all
+from codesign.exploration.engine import Engine
 from codesign.exploration.masks import Masks, ModelMasks
 from codesign.exploration.measuring import Measurement
 from codesign.exploration.outcome import Limits, Objective, Outcome, best_outcomes
@@ -131,7 +131,11 @@ class Explorer:
         ConfigError, FormatError
             If the model cannot be read, or no design runs it within the limits.
         """
-        subject = _Subject(self, model, show)
+        store, workers = Store(cache_folder() / "explore"), self.workers or os.cpu_count() or 1
+        with Engine(store, workers=workers, cluster=self.cluster) as engine:
+            return self._explore(_Subject(self, model, engine, show), space, show)
+
+    def _explore(self, subject: "_Subject", space: DesignSpace, show: ShowProgress) -> Exploration:
         if self.trials is None:
             designs, refusals = space.designs()
         else:
@@ -146,7 +150,7 @@ class Explorer:
         for index, layers in zip(front, subject.causes(outcomes, front[: self.causes]), strict=False):
             outcomes[index] = outcomes[index].with_layers(layers)
         return Exploration(
-            Path(model).name,
+            subject.name,
             self.board,
             self.objectives,
             outcomes,
@@ -186,9 +190,11 @@ class Explorer:
 class _Subject:
     """One model under exploration: what is pruned and measured on the way to its outcomes."""
 
-    def __init__(self, explorer: Explorer, model: str, show: ShowProgress) -> None:
+    def __init__(self, explorer: Explorer, model: str, engine: Engine, show: ShowProgress) -> None:
+        self.name = Path(model).name
         self._explorer = explorer
         self._model = model
+        self._engine = engine
         self._show = show
         self._limits = explorer.limits
         self._seconds: list[float] = []
@@ -243,10 +249,8 @@ class _Subject:
         return Measurement(str(Path(self._model).absolute()), self.content, design.arch, columns)
 
     def _measure(self, what: str, jobs: Sequence[Measurement]) -> list[tuple[dict[str, Any], bool]]:
-        its, store = self._explorer, Store(cache_folder() / "explore")
-        workers = its.workers or os.cpu_count() or 1
         with self._show(what, len(jobs), "designs") as advance:
-            return measure_all(jobs, store, workers=workers, cluster=its.cluster, progress=advance)
+            return self._engine.measure_all(jobs, advance)
 
     def _prune(self, designs: Sequence[Design]) -> dict[Pruning | None, Masks | None]:
         """Prune the model once for every pruning that some design has."""
