@@ -139,7 +139,7 @@ class Explorer:
         if self.trials is None:
             designs, refusals = space.designs()
         else:
-            designs, refusals = self._search(subject, space), []
+            designs, refusals = self._search(subject, space, self.trials), []
         outcomes = subject.judge(designs)
         front = best_outcomes(outcomes, self.objectives)
         if self.routed:
@@ -160,19 +160,18 @@ class Explorer:
             refusals,
         )
 
-    def _search(self, subject: "_Subject", space: DesignSpace) -> list[Design]:
+    def _search(self, subject: "_Subject", space: DesignSpace, trials: int) -> list[Design]:
         """Return the designs that a search of ``space`` asks for."""
         space.check()
-        assert self.trials is not None
         facts = content_key(
             model=subject.content,
             space=[dict(space.base), {name: list(values) for name, values in space.choices.items()}],
             explorer=[self.board, *self.objectives, self.columns, self.most_ms, self.technology.name],
-            trials=self.trials,
+            trials=trials,
         )
         price = shipped_cost_model()[0].cost
         journal = cache_folder() / "searches" / f"{facts}.journal"
-        return Search(space, self.objectives, self.limits, price, self.trials, journal).run(subject.judge)
+        return Search(space, self.objectives, self.limits, price, trials, journal).run(subject.judge)
 
     def _route(self, outcomes: Sequence[Outcome], chosen: Sequence[int], show: ShowProgress) -> list[Outcome]:
         """Return the outcomes, estimates of the chosen ones replaced by routed figures."""
