@@ -2,10 +2,8 @@
 
 What happens to a vector follows from a few moments: when the decompressor sends it, when the beat issuer
 takes it, when its last beat is done; to a block, when it closes, is drained, and leaves its half of the
-output buffer. Each is the latest of what it waits for, plus a latency. The cost is per vector, not
-per cycle and register. No activation is taken to be 0: then vectors leave the zero-skip queue in the order in
-which they came. Tiles are alike, so as soon as one leaves everything as the one before did, those that follow
-are not looked at.
+output buffer. Each is the latest of what it waits for, plus a latency. No activation is taken as 0: vectors
+leave the zero-skip queue in order. As soon as a tile leaves all as the one before did, no other is looked at.
 
 Clusters meet in the collector alone. It serves blocks in the order of time, so a cluster is advanced block by
 block, and never past a moment that a block not yet served decides about. A block that starts as it did in the
@@ -20,9 +18,14 @@ from numpy.typing import NDArray
 from codesign.cycle_kernel import compiled
 from codesign.cycle_registers import PacketKind
 
-__all__ = ["BLOCKS_HELD", "BLOCK_COLUMNS", "CLUSTER_COLUMNS", "COLLECTOR_COLUMNS", "run_events"]
-
-Ints = NDArray[np.int64]
+__all__ = [
+    "BLOCKS_HELD",
+    "BLOCK_COLUMNS",
+    "CLUSTER_COLUMNS",
+    "COLLECTOR_COLUMNS",
+    "known_columns",
+    "run_events",
+]
 
 _PASS, _ACTIVATIONS, _LAYER_END = (int(PacketKind[name]) for name in ("PASS", "ACTIVATIONS", "END"))
 
@@ -50,6 +53,11 @@ COLLECTOR_COLUMNS: Final = 4
 _JOBS_KNOWN: Final = 4
 """Jobs whose end the scheduler may still ask for."""
 _FAR: Final = 1 << 60
+
+
+def known_columns(depth: int) -> int:
+    """Columns of a part: how it started, and how it ended."""
+    return (depth + 1) + (depth + 3)
 
 
 @compiled
@@ -282,7 +290,7 @@ def _collect(job: int, m: Any, t: Any, p: Any) -> int:
 
 
 @compiled
-def _snapshot(m: Any, job: int, commit: int) -> Ints:
+def _snapshot(m: Any, job: int, commit: int) -> NDArray[np.int64]:
     """All that decides about what comes, in cycles from ``commit`` and jobs from ``job`` on."""
     clusters, depth = m.taken.shape
     found = np.empty(clusters * (CLUSTER_COLUMNS + depth + 4 * BLOCKS_HELD) + 2 * _JOBS_KNOWN + 4, np.int64)

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from codesign.cycle_registers import PacketKind
 from codesign.cycles import PACKET_KINDS
-from codesign.event_kernel import BLOCK_COLUMNS, BLOCKS_HELD, CLUSTER_COLUMNS, COLLECTOR_COLUMNS
+from codesign.event_kernel import (
+    BLOCK_COLUMNS,
+    BLOCKS_HELD,
+    CLUSTER_COLUMNS,
+    COLLECTOR_COLUMNS,
+    known_columns,
+)
 from spec.arch import ArchConfig
 from spec.packet import Opcode
 from sw.plan import LayerPlan
@@ -176,6 +182,6 @@ class Moments(NamedTuple):
             (jobs,),
             (jobs,),
             (jobs,),
-            (len(program.low), 2 * arch.queue_depth + 4),
+            (len(program.low), known_columns(arch.queue_depth)),
         )
         return cls(*(np.zeros(shape, np.int64) for shape in shapes))

@@ -102,7 +102,6 @@ def _key(parts: Sequence[str]) -> str:
 
 def _keep(place: Path, data: bytes) -> None:
     """Write a file at once or not at all, however many models are built side by side."""
-    place.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
     with os.fdopen(handle, "wb") as copy:
         copy.write(data)
@@ -111,7 +110,10 @@ def _keep(place: Path, data: bytes) -> None:
 
 @contextmanager
 def _locked(kept: Path) -> Iterator[None]:
-    """Hold a place in the library against other processes that want to fill it."""
+    """Hold a place in the library against other processes that want to fill it.
+
+    Written out here, since this file runs alone, without the package around it.
+    """
     kept.parent.mkdir(parents=True, exist_ok=True)
     with kept.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -39,7 +39,7 @@ __all__ = [
 COMPILE_JOBS: Final = 2
 
 MODEL_EFFORT: Final = "-O1"
-"""Of a model under cocotb, which takes longer to compile than to run; it is a sixth of the time less."""
+"""Of a model under cocotb, which takes longer to compile than to run."""
 PROGRAM_EFFORT: Final = "-O2"
 
 # One file as long as a design is not large: headers compiled ahead for several of them take longer than

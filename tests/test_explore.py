@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from codesign.commands import explore as explore_command
-from codesign.exploration import engine
+from codesign.exploration import engine, measuring
 from codesign.exploration.engine import Engine
 from codesign.exploration.measuring import Measurement, measure
 from codesign.exploration.store import Store
@@ -179,6 +182,33 @@ def test_results_come_back_in_the_order_of_the_jobs(packed: Path, tmp_path: Path
     assert sum(done) == len(jobs)
 
 
+def test_processes_stay_and_layers_are_cut_once_for_all_designs_alike(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[int] = []
+
+    @contextmanager
+    def pool(workers: int) -> Iterator[Executor]:
+        pools.append(workers)
+        # One thread, which shares what this process remembers.
+        with ThreadPoolExecutor(1) as threads:
+            yield threads
+
+    monkeypatch.setattr(engine, "process_pool", pool)
+    measuring._segmented.cache_clear()
+    shapes = [(lanes, tokens) for tokens in (1, 2, 3, 4) for lanes in (1, 2, 4)]
+    archs = [ArchConfig(clusters=1, lanes=lanes, tokens=tokens) for lanes, tokens in shapes]
+    jobs = [Measurement(str(packed), "y", arch, 4) for arch in archs]
+
+    with Engine(Store(tmp_path), workers=2) as own:
+        own.measure_all(jobs[:6])
+        own.measure_all(jobs[6:])
+
+    assert pools == [2]
+    # Three each time, of which the last one is still there the second time.
+    assert measuring._segmented.cache_info().misses <= 6
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -251,12 +281,12 @@ def test_a_space_too_large_to_measure_is_searched(
     run: Run, matrices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore_command, "_MOST_DESIGNS", 7)
-    monkeypatch.setattr(explore_command, "_TRIALS", 12)
+    monkeypatch.setattr(explore_command, "_TRIALS", 5)
 
     status, out, err = run("explore", matrices, "-o", tmp_path / "found", *GRID, "--workers", 1, "--json")
 
-    assert status == 0 and json.loads(out)["points"] <= 8
-    assert "8 designs are too many to measure all: a search asks for 12 of them" in err
+    assert status == 0 and json.loads(out)["points"] <= 5
+    assert "8 designs are too many to measure all: a search asks for 5 of them" in err
 
 
 def test_a_board_that_nothing_fits_is_said_with_the_resource(

@@ -70,6 +70,9 @@ def test_a_twentieth_of_the_space_holds_nearly_the_fastest_that_fits(tmp_path: P
 
     assert len(every) == 3840 and len(judge.asked) == 200
     assert set(found) == set(judge.asked)
+    # It begins with what fits the board by the cost model alone, which much of the space does not.
+    price, most = shipped_cost_model()[0].cost, find_device("ulx3s").dsps
+    assert all(price(design.arch).dsps <= most for design in judge.asked[:15])
     seen = [one for one in map(answer, (design.arch for design in found)) if one.excess <= 0]
     assert min(one.objective(Objective.LATENCY) for one in seen) < 1.05 * best
     # What does not fit is left behind: half of the space, and much less of what is asked for at last.

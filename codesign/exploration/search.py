@@ -1,8 +1,8 @@
 """Search of a space that is too large to measure in full: designs that breed towards the front."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,10 +53,6 @@ class Search:
     trials: int
     journal: Path
     seed: int = 0
-    _choices: Mapping[str, Sequence[Any]] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_choices", self.space.choices)
 
     def run(self, judge: Judge) -> list[Design]:
         """Return all possible designs that were asked for, each once.
@@ -133,7 +129,7 @@ class Search:
         from optuna.trial import TrialState
 
         every: dict[str, BaseDistribution] = {
-            name: CategoricalDistribution(tuple(values)) for name, values in self._choices.items()
+            name: CategoricalDistribution(tuple(values)) for name, values in self.space.choices.items()
         }
         asked: list[tuple[Trial, Design]] = []
         for _ in range(count):
@@ -156,7 +152,7 @@ class Search:
         choices: list[dict[str, Any]] = []
         guesses: list[tuple[float, float, float]] = []
         for _ in range(_SAMPLE):
-            choice = {name: rng.choice(list(values)) for name, values in self._choices.items()}
+            choice = {name: rng.choice(list(values)) for name, values in self.space.choices.items()}
             try:
                 design = self.space.design(choice)
             except ConfigError:
