@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec.errors import ConfigError, FormatError
+from spec.packet import Stored
 
-__all__ = ["output_file", "output_folder", "read_arrays", "read_bytes", "write_arrays"]
+__all__ = ["map_file", "output_file", "output_folder", "read_arrays", "read_bytes", "write_arrays"]
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -31,6 +33,24 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:
         raise ConfigError(f"file {path} cannot be read: {_reason(error)}; check the path") from None
+
+
+def map_file(path: Path) -> Stored:
+    """Return the bytes of a file, mapped into memory: read when they are needed, dropped when others are.
+
+    The file may be replaced meanwhile, as ``output_file`` does, but not be cut off where it stands.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return mmap(file.fileno(), 0, access=ACCESS_READ)
+    # An empty file, a pipe and a folder cannot be mapped; what they are is said where they are read.
+    except (OSError, ValueError):
+        return read_bytes(path)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

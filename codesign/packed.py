@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.files import read_arrays, read_bytes
+from codesign.files import map_file, read_arrays
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
 from spec.numbers import signed_range
@@ -34,7 +34,7 @@ def load_packed(path: Path) -> PackedFile:
     ConfigError, FormatError
         If it cannot be read or is damaged; one sentence that names the file.
     """
-    data = read_bytes(path)
+    data = map_file(path)
     try:
         return unpack(data)
     except FormatError as error:
@@ -71,7 +71,15 @@ def repack(file: PackedFile, arch: ArchConfig) -> PackedFile:
 
 def quantized(layer: PackedLayer) -> QuantizedLayer:
     """Return what a packed layer was packed from, without output parameters."""
-    return QuantizedLayer(layer.name, layer.weights, layer.mask, layer.direction, layer.order, layer.scales)
+    return QuantizedLayer(
+        layer.name,
+        layer.weights,
+        layer.mask,
+        layer.direction,
+        layer.order,
+        layer.scales,
+        smoothing=layer.smoothing,
+    )
 
 
 def part_count(layer: PackedLayer) -> int:

@@ -146,7 +146,8 @@ def run_trial(
     started = monotonic()
     sparse = _sparse_model(trial, model, task, device, checkpoint, progress)
     arch = trial.arch if trial.pattern is None else trial.pattern.arch
-    packed = unpack(pack(sparse.quantized(arch), arch)).layers
+    inputs = sparse.inputs()
+    packed = unpack(pack(sparse.quantized(arch, inputs), arch)).layers
     cycles = [layer_cycles(layer, arch, trial.tokens) for layer in packed]
     kept = sum(its.kept for its in sparse.pruned.values())
     weights = sum(its.mask.size for its in sparse.pruned.values())
@@ -158,7 +159,7 @@ def run_trial(
         "quality": task.quality,
         "rising": task.rising,
         "float": task.measure(sparse.model),
-        "integer": task.measure(sparse.integer_model(arch).to(device)),
+        "integer": task.measure(sparse.integer_model(arch, inputs).to(device)),
         "kept": kept,
         "weights": weights,
         "density": kept / weights,

@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from mmap import mmap
+from typing import Final, TypeAlias
 
 from spec.arch import ArchConfig
 from spec.errors import FormatError
@@ -31,6 +32,7 @@ __all__ = [
     "Header",
     "Opcode",
     "Packet",
+    "Stored",
     "descriptor_layout",
     "frame_answer",
     "frame_packet",
@@ -41,6 +43,10 @@ __all__ = [
     "read_packets",
     "word_bytes_of",
 ]
+
+
+Stored: TypeAlias = bytes | mmap
+"""A packed file in memory, or mapped into it: its slices are bytes either way."""
 
 
 class Opcode(IntEnum):
@@ -72,6 +78,8 @@ class Opcode(IntEnum):
     """Permutation of the outputs (vertical) or inputs (horizontal)."""
     SCALES = 0x42
     """Scales of the outputs: base (signed 16 bits), then one 8-bit code per output."""
+    SMOOTHING = 0x43
+    """One signed 8-bit exponent per input: it is divided by that power of two before it is quantized."""
     PSUMS = 0x81
     """One block of ``cluster``, psums of ``output_width`` bits; ``argument`` is the number of the part in the
     cluster's BLOCKS."""
@@ -228,7 +236,7 @@ def _replace_words(data: bytes, old: bytes, new: bytes, word_bytes: int) -> byte
     return b"".join([*parts, data[start:]])
 
 
-def word_bytes_of(data: bytes) -> int:
+def word_bytes_of(data: Stored) -> int:
     """Return the bytes per word of a packed file, read off its first SYNC word.
 
     Raises
@@ -244,7 +252,7 @@ def word_bytes_of(data: bytes) -> int:
     return repeats * 8
 
 
-def read_packets(data: bytes, word_bytes: int) -> Iterator[Packet]:
+def read_packets(data: Stored, word_bytes: int) -> Iterator[Packet]:
     """Yield the packets of a stream on the way in.
 
     Raises
@@ -275,7 +283,7 @@ def read_answers(data: bytes, word_bytes: int) -> Iterator[Packet]:
         offset = end
 
 
-def _next_start(data: bytes, start: int, sync: bytes, stuff: bytes) -> int:
+def _next_start(data: Stored, start: int, sync: bytes, stuff: bytes) -> int:
     """Offset of the next SYNC that starts a packet, or of the end."""
     size, found = len(sync), data.find(sync, start)
     while found >= 0:

@@ -17,6 +17,7 @@ from spec.packet import (
     Header,
     Opcode,
     Packet,
+    Stored,
     descriptor_layout,
     length_limit,
     read_packets,
@@ -29,9 +30,18 @@ from sw.output_packets import unpack_parameters, unpack_table
 from sw.outputs import OutputParameters
 from sw.pack import FORMAT_NAME, FORMAT_VERSION
 from sw.plan import order_width
-from sw.quantize import scale_values
+from sw.quantize import check_smoothing, scale_values
 
-__all__ = ["Descriptor", "PacketCursor", "RawCluster", "RawLayer", "RawPass", "read_header", "read_layer"]
+__all__ = [
+    "Descriptor",
+    "PacketCursor",
+    "RawCluster",
+    "RawLayer",
+    "RawPass",
+    "check_version",
+    "read_header",
+    "read_layer",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class RawPass:
 
     chunk: int
     clusters: tuple[RawCluster, ...]
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,22 +84,28 @@ class RawLayer:
     chunk_inputs: int
     order: NDArray[np.int64]
     scales: NDArray[np.float32]
+    smoothing: NDArray[np.int8] | None
     outputs: OutputParameters | None
     tag: int
     passes: tuple[RawPass, ...]
-    head: bytes
-    tail: bytes
+    head: bytes | memoryview
+    tail: bytes | memoryview
 
 
 class PacketCursor:
     """Reads packets one by one, knowing the next and its byte offset."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, data: Stored) -> None:
+        # Of a mapped file only views are kept, so that its pages come and go.
+        self._data = data if isinstance(data, bytes) else memoryview(data)
         self.word_bytes = word_bytes_of(data)
         self.offset = 0
         self._packets: Iterator[Packet] = read_packets(data, self.word_bytes)
         self.next = next(self._packets, None)
+
+    def between(self, begin: int, end: int) -> bytes | memoryview:
+        """Return the words from one byte offset to another."""
+        return self._data[begin:end]
 
     def at(self, opcode: Opcode) -> bool:
         """Whether the next packet has ``opcode``."""
@@ -132,10 +148,7 @@ def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int, dict[str, Any] |
         raise FormatError(
             f"the file's header must name the format {FORMAT_NAME}, not {about.get('format')!r}"
         )
-    if about.get("version") != FORMAT_VERSION:
-        raise FormatError(
-            f"the file has version {about.get('version')!r}, not {FORMAT_VERSION}; pack it again"
-        )
+    check_version(about.get("version"), FORMAT_VERSION, "the file has")
     if not isinstance(about.get("arch"), dict):
         raise FormatError("the file's header lacks its architecture")
     try:
@@ -150,6 +163,19 @@ def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int, dict[str, Any] |
     if model is not None and not isinstance(model, dict):
         raise FormatError(f"the file's header must describe its model by an object, not {model!r}")
     return arch, _count(about, "layers", "the file's header"), model
+
+
+def check_version(found: Any, known: int, what: str) -> None:
+    """Refuse what another mixvec wrote.
+
+    Raises
+    ------
+    FormatError
+        If ``found`` is not ``known``.
+    """
+    if found != known:
+        way_out = "use a newer mixvec" if isinstance(found, int) and found > known else "pack it again"
+        raise FormatError(f"{what} version {found!r}, and this mixvec reads {known}; {way_out}")
 
 
 def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:
@@ -176,6 +202,7 @@ def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:
         raise FormatError(str(error)) from None
     order = _order(cursor, blocking.permuted, name)
     scales = _scales(cursor, rows, name)
+    smoothing = _smoothing(cursor, cols, name)
     grouped = order if direction == Direction.VERTICAL else None
     outputs = _outputs(cursor, mode, rows, grouped, arch, name)
     passes, start = [], cursor.offset
@@ -195,11 +222,12 @@ def read_layer(cursor: PacketCursor, arch: ArchConfig, tag: int) -> RawLayer:
         chunk,
         np.arange(blocking.permuted) if order is None else order,
         scales,
+        smoothing,
         outputs,
         tag,
         tuple(passes),
-        head=cursor.data[begin:start],
-        tail=cursor.data[end : cursor.offset],
+        head=cursor.between(begin, start),
+        tail=cursor.between(end, cursor.offset),
     )
 
 
@@ -224,6 +252,20 @@ def _scales(cursor: PacketCursor, rows: int, name: str) -> NDArray[np.float32]:
             f"layer {name} has a scale base of {base}, which must lie in {MIN_BASE} to {MAX_BASE}"
         )
     return scale_values(base - np.frombuffer(payload, np.uint8, rows, 2).astype(np.int64))
+
+
+def _smoothing(cursor: PacketCursor, cols: int, name: str) -> NDArray[np.int8] | None:
+    """The exponents, or None where they were left out."""
+    if not cursor.at(Opcode.SMOOTHING):
+        return None
+    payload = cursor.take(Opcode.SMOOTHING).payload
+    _check_length(payload, 8 * cols, cursor.word_bytes, f"layer {name}: the smoothing")
+    exponents = np.frombuffer(payload, np.int8, cols)
+    try:
+        check_smoothing(exponents, cols, f"layer {name}")
+    except ConfigError as error:
+        raise FormatError(str(error)) from None
+    return exponents
 
 
 def _mode(field: int, arch: ArchConfig, offset: int) -> dict[str, int]:
@@ -293,7 +335,7 @@ def _read_pass(cursor: PacketCursor, arch: ArchConfig) -> RawPass:
         )
         if not clusters[number].parts:
             raise FormatError(f"byte {offset}: cluster {number} has packets but no block")
-    return RawPass(chunk, tuple(clusters), cursor.data[begin : cursor.offset])
+    return RawPass(chunk, tuple(clusters), cursor.between(begin, cursor.offset))
 
 
 def _descriptors(payload: bytes, arch: ArchConfig, offset: int) -> tuple[Descriptor, ...]:

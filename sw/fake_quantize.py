@@ -56,8 +56,8 @@ def fake_quantize_inputs(x: torch.Tensor, scale: torch.Tensor | float, width: in
     Parameters
     ----------
     x : Tensor
-    scale : Tensor of one element, or float
-        Positive.
+    scale : Tensor or float
+        Positive; broadcast against ``x``.
     width : int
         Bits of a signed activation, 2 to 8.
 
@@ -105,7 +105,7 @@ def _scales(device: torch.device) -> torch.Tensor:
 
 def _step(scale: torch.Tensor | float, device: torch.device) -> torch.Tensor:
     """The scale as a tensor on ``device``: CUDA divides by a number as a multiplication by 1 / it."""
-    return torch.as_tensor(scale, dtype=torch.float32, device=device).detach().reshape(())
+    return torch.as_tensor(scale, dtype=torch.float32, device=device).detach()
 
 
 def _nearest(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spec.direction import Direction
 from spec.errors import ConfigError
 from sw.outputs import OutputParameters
-from sw.quantize import scale_codes
+from sw.quantize import check_smoothing, scale_codes
 
 __all__ = ["QuantizedLayer", "grouped_index"]
 
@@ -31,6 +31,9 @@ class QuantizedLayer:
         Original order; every scale is one of ``spec.scale``, with one base for all.
     outputs : OutputParameters, optional
         In original order: the layer answers with codes instead of psums.
+    smoothing : ndarray of int8, shape (K,), optional
+        Original order: the exponents of ``sw.input_quantizer.InputQuantizer`` that ``weights`` are folded
+        with.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class QuantizedLayer:
     order: NDArray[np.int64]
     scales: NDArray[np.float32]
     outputs: OutputParameters | None = None
+    smoothing: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         say = f"layer {self.name}:"
@@ -74,6 +78,8 @@ class QuantizedLayer:
             )
         if scale_codes(self.scales) is None:
             raise ConfigError(f"{say} scales must be powers of 2 ** (1 / 16) within 16 octaves of each other")
+        if self.smoothing is not None:
+            check_smoothing(self.smoothing, self.cols, f"layer {self.name}")
 
     @property
     def rows(self) -> int:

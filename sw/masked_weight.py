@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from sw.targets import Target
 
-__all__ = ["MaskedModel", "MaskedWeight"]
+__all__ = ["MaskedModel", "MaskedWeight", "Quantizer"]
 
 Quantizer = Callable[[torch.Tensor], torch.Tensor]
 
@@ -90,9 +90,13 @@ class MaskedModel:
                     if not masked.straight_through:
                         dense.mul_(masked.mask)
 
-    def set_quantizer(self, quantizer: Quantizer | None) -> None:
-        """Round weights from now on by a function of the M x K weights of one module, or no longer."""
+    def set_quantizers(self, quantizers: Mapping[str, Quantizer]) -> None:
+        """Round the weights of these targets from now on, and of no others.
+
+        A quantizer is a function of the M x K weights of one module.
+        """
         for name, target in self.targets.items():
+            quantizer = quantizers.get(name)
             for masked in self._weights[name]:
                 masked.quantizer = None if quantizer is None else _in_layout(quantizer, target.transposed)
 

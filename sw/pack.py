@@ -26,7 +26,7 @@ from sw.values import pack_values
 __all__ = ["FORMAT_NAME", "FORMAT_VERSION", "pack"]
 
 FORMAT_NAME = "mixvec"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def pack(layers: Sequence[QuantizedLayer], arch: ArchConfig, model: Mapping[str, Any] | None = None) -> bytes:
@@ -88,6 +88,8 @@ class _Writer:
         if not np.array_equal(layer.order, np.arange(len(layer.order))):
             yield self.packet(Opcode.ORDER, pack_fields(layer.order, order_width(len(layer.order))))
         yield self.packet(Opcode.SCALES, _scales(layer))
+        if layer.smoothing is not None:
+            yield self.packet(Opcode.SMOOTHING, layer.smoothing.tobytes())
         yield from self._outputs(layer)
         for weights in plan.schedule.passes:
             yield self.packet(Opcode.PASS, argument=weights.chunk)

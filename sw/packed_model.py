@@ -12,6 +12,8 @@ from torch import nn
 
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
+from spec.packet import Stored
+from sw.container import check_version
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.targets import Target, find_targets
@@ -19,7 +21,7 @@ from sw.unpack import PackedLayer, unpack
 
 __all__ = ["PackedModel", "rest_fingerprint"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCALARS: Final = (str, int, float, bool, type(None))
 
 
@@ -34,32 +36,32 @@ class PackedModel:
     arch : ArchConfig
     layers : dict of str to PackedLayer
         By the names of ``sw.targets.find_targets``.
-    scales : dict of str to float
-        Of the input of every layer: float32 numbers.
+    scales : dict of str to float or None
+        Of the input of every layer: float32 numbers; None where every token has its own.
     rest : int
         ``rest_fingerprint`` of the model that the layers belong to.
     left_out : dict of str to str
         Matrices that stay in PyTorch, and why.
     provenance : dict of str to str, int, float, bool or None
         How the model was pruned, from what.
-    data : bytes
+    data : bytes or mmap
         The packed file.
     """
 
     arch: ArchConfig
     layers: dict[str, PackedLayer]
-    scales: dict[str, float]
+    scales: dict[str, float | None]
     rest: int
     left_out: dict[str, str]
     provenance: dict[str, Any]
-    data: bytes = field(repr=False)
+    data: Stored = field(repr=False)
 
     @classmethod
     def of(
         cls,
         layers: Sequence[QuantizedLayer],
         arch: ArchConfig,
-        scales: Mapping[str, float],
+        scales: Mapping[str, float | None],
         *,
         rest: int,
         left_out: Mapping[str, str] | None = None,
@@ -77,7 +79,7 @@ class PackedModel:
             raise ConfigError(f"layer {missing[0]} needs a scale for its input; calibrate it")
         about = {
             "version": _VERSION,
-            "scales": {layer.name: float(np.float32(scales[layer.name])) for layer in layers},
+            "scales": {layer.name: _single(scales[layer.name]) for layer in layers},
             "rest": rest,
             "left_out": dict(left_out or {}),
             "provenance": dict(provenance or {}),
@@ -85,7 +87,7 @@ class PackedModel:
         return cls.parse(pack(layers, arch, about))
 
     @classmethod
-    def parse(cls, data: bytes) -> Self:
+    def parse(cls, data: Stored) -> Self:
         """Return the model in a packed file.
 
         Raises
@@ -97,21 +99,17 @@ class PackedModel:
         about = file.model
         if about is None:
             raise FormatError("the file holds layers but no model around them; make it with `mixvec embed`")
-        version = about.get("version")
-        if version != _VERSION:
-            newer = isinstance(version, int) and version > _VERSION
-            raise FormatError(
-                f"the file describes its model in version {version!r}, and this mixvec reads {_VERSION}; "
-                f"{'use a newer mixvec' if newer else 'pack it again'}"
-            )
+        check_version(about.get("version"), _VERSION, "the file describes its model in")
         layers = {layer.name: layer for layer in file.layers}
         scales, rest = about.get("scales"), about.get("rest")
         if not isinstance(scales, dict) or scales.keys() != layers.keys():
             raise FormatError("the file's header must give the scale of every layer's input; pack it again")
         for name, scale in scales.items():
+            if scale is None:
+                continue
             if not isinstance(scale, float) or not 0 < scale <= float(np.finfo(np.float32).max):
                 raise FormatError(
-                    f"the input scale of {name} must be a positive float32 number, not {scale!r}"
+                    f"the input scale of {name} must be a positive float32 number or null, not {scale!r}"
                 )
         if type(rest) is not int or not 0 <= rest < 1 << 32:
             raise FormatError(f"the fingerprint of the model must have 32 bits, not {rest!r}")
@@ -165,3 +163,7 @@ def rest_fingerprint(model: nn.Module, targets: Collection[Target]) -> int:
             values = parameter.detach().to("cpu", torch.float32).contiguous().numpy()
             crc = zlib.crc32(values.tobytes(), zlib.crc32(name.encode(), crc))
     return crc
+
+
+def _single(scale: float | None) -> float | None:
+    return None if scale is None else float(np.float32(scale))

@@ -1,4 +1,6 @@
-"""Integers from floats: symmetric, per output for weights, per tensor for activations."""
+"""Integers from floats: symmetric, per output for weights; for activations a scale in all."""
+
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +9,18 @@ from spec.errors import ConfigError
 from spec.numbers import signed_range
 from spec.scale import MAX_BASE, MAX_CODE, MIN_BASE, STEPS_PER_OCTAVE, scale_value
 
-__all__ = ["integer_limit", "quantize_activations", "quantize_rows", "scale_codes", "scale_values"]
+__all__ = [
+    "MAX_EXPONENT",
+    "check_smoothing",
+    "integer_limit",
+    "quantize_activations",
+    "quantize_rows",
+    "scale_codes",
+    "scale_values",
+]
+
+MAX_EXPONENT: Final = 30
+"""Largest magnitude of a smoothing exponent: far from where float32 weights overflow."""
 
 
 def quantize_rows(weight: NDArray[np.floating], width: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -123,6 +136,26 @@ def integer_limit(width: int) -> int:
     if not 2 <= width <= 8:
         raise ConfigError(f"width must be from 2 to 8 bits, not {width}")
     return signed_range(width)[1]
+
+
+def check_smoothing(exponents: NDArray[Any], cols: int, what: str) -> None:
+    """Refuse what are no smoothing exponents of ``cols`` inputs.
+
+    Raises
+    ------
+    ConfigError
+        If type, shape or a value is wrong.
+    """
+    if exponents.dtype != np.int8 or exponents.shape != (cols,):
+        raise ConfigError(
+            f"the smoothing of {what} must be {cols} int8 exponents, not {exponents.dtype} of shape "
+            f"{exponents.shape}"
+        )
+    largest = int(np.abs(exponents.astype(np.int64)).max(initial=0))
+    if largest > MAX_EXPONENT:
+        raise ConfigError(
+            f"the smoothing of {what} must have exponents up to +-{MAX_EXPONENT}, not {largest}; calibrate it"
+        )
 
 
 def _check_finite(values: NDArray[np.float64], what: str) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from spec.errors import ConfigError, FormatError
 from sw.importance import Importance, check_statistics
+from sw.input_quantizer import InputQuantizer
 from sw.mask_search import MaskChooser
 from sw.masked_weight import MaskedModel
 from sw.pretrained import flags_kept
@@ -317,7 +318,8 @@ class Recovery:
         options = asdict(self.options)
         options |= {"score": self.options.score.value, "trained": self.options.trained.value}
         matrices = [[name, its.rows, its.cols] for name, its in self._masked.targets.items()]
-        return {"options": options, "kept": self._ramp.kept, "matrices": matrices}
+        inputs = None if self._rounding is None else asdict(self._rounding.options)
+        return {"options": options, "inputs": inputs, "kept": self._ramp.kept, "matrices": matrices}
 
     def _save(self, path: Path) -> None:
         state = {
@@ -328,7 +330,9 @@ class Recovery:
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
             "importance": self._importance.state(),
-            "scales": {} if self._rounding is None else self._rounding.scales,
+            "inputs": {}
+            if self._rounding is None
+            else {name: its.state() for name, its in self._rounding.inputs.items()},
             "masks": None
             if self._masks is None
             else {name: torch.from_numpy(mask) for name, mask in self._masks.items()},
@@ -352,7 +356,9 @@ class Recovery:
         self._generator.set_state(state["generator"].cpu())
         self._importance.restore(state["importance"])
         if self._rounding is not None:
-            self._rounding.scales = dict(state["scales"])
+            self._rounding.inputs = {
+                name: InputQuantizer.restored(its) for name, its in state["inputs"].items()
+            }
         if state["masks"] is not None:
             self._masks = {name: mask.cpu().numpy() for name, mask in state["masks"].items()}
 

@@ -1,7 +1,7 @@
 """A dense model and its task in, a sparse one that still does it out."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from spec.arch import ArchConfig
+from sw.input_quantizer import InputOptions, InputQuantizer
 from sw.int8 import int8_model
 from sw.layer import QuantizedLayer
 from sw.mask_search import MaskSearch
@@ -70,6 +71,8 @@ class Recipe:
         Refit weights after every cut.
     batches : int
         Calibration batches of ``training.size`` samples.
+    inputs : InputOptions
+        How inputs are quantized.
     """
 
     prune: PruneOptions
@@ -78,6 +81,7 @@ class Recipe:
     stages: int = 8
     refit: bool = True
     batches: int = 24
+    inputs: InputOptions = field(default_factory=InputOptions)
 
     @property
     def static_score(self) -> Score:
@@ -97,7 +101,7 @@ class SparseModel:
         Of ``model``.
     pruned : dict of str to PrunedMatrix
     rounding : Rounding
-        How its inputs are quantized; ``scales`` are those it was trained with, if it was.
+        How its inputs are quantized; its ``inputs`` are those it was trained with, if it was.
     """
 
     model: nn.Module
@@ -105,19 +109,34 @@ class SparseModel:
     pruned: dict[str, PrunedMatrix]
     rounding: Rounding
 
-    def quantized(self, arch: ArchConfig) -> list[QuantizedLayer]:
-        """Return the integer matrices, ready for ``sw.pack.pack``."""
+    def inputs(self) -> dict[str, InputQuantizer]:
+        """Return how inputs are quantized: as in training, or calibrated on the model as it is."""
+        return self.rounding.inputs or self.rounding.calibrate(self.model, self.targets)
+
+    def quantized(self, arch: ArchConfig, inputs: Mapping[str, InputQuantizer]) -> list[QuantizedLayer]:
+        """Return the integer matrices of the layers that ``inputs`` names, ready for ``sw.pack.pack``."""
         layers = []
         for name, its in self.pruned.items():
-            weight = np.where(its.mask, self.targets[name].weight().numpy(), np.float32(0))
-            integers, scales = quantize_rows(weight, arch.weight_width)
-            layers.append(QuantizedLayer(name, integers, its.mask, its.direction, its.order, scales))
+            if name not in inputs:
+                continue
+            folded = inputs[name].folded(self.targets[name].weight()).numpy()
+            integers, scales = quantize_rows(np.where(its.mask, folded, np.float32(0)), arch.weight_width)
+            layer = QuantizedLayer(
+                name,
+                integers,
+                its.mask,
+                its.direction,
+                its.order,
+                scales,
+                smoothing=inputs[name].smoothing,
+            )
+            layers.append(layer)
         return layers
 
-    def integer_model(self, arch: ArchConfig) -> nn.Module:
-        """Return the model as the accelerator computes it; a copy."""
-        scales = self.rounding.scales or self.rounding.calibrate(self.model, self.targets)
-        layers = {layer.name: layer for layer in self.quantized(arch)}
+    def integer_model(self, arch: ArchConfig, inputs: Mapping[str, InputQuantizer]) -> nn.Module:
+        """Return the model as the accelerator computes it, its inputs quantized by ``inputs``; a copy."""
+        layers = {layer.name: layer for layer in self.quantized(arch, inputs)}
+        scales = {name: its.scale for name, its in inputs.items()}
         return int8_model(self.model, layers, scales, self.targets, width=arch.activation_width)
 
 
@@ -171,6 +190,7 @@ def sparsify(
         weight_width=arch.weight_width,
         activation_width=arch.activation_width,
         seed=options.seed,
+        options=recipe.inputs,
     )
     statistics = _statistics(model, targets, task, recipe, device)
     scores = {

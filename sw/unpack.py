@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import FormatError
+from spec.packet import Stored
 from spec.record import record_layout
 from spec.schedule import BlockPart, Pass, Schedule
 from sw.bits import unpack_fields
@@ -47,11 +48,11 @@ class ClusterStream:
 
 @dataclass(frozen=True, eq=False)
 class PackedPass:
-    """One pass: its chunk, its clusters, and its packets (PASS to the last VALUES) as bytes."""
+    """One pass: its chunk, its clusters, and its packets (PASS to the last VALUES)."""
 
     chunk: int
     clusters: tuple[ClusterStream, ...]
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,8 @@ class PackedLayer:
     order : ndarray of int64
         Grouped index -> original index, of outputs (vertical) or inputs (horizontal).
     scales : ndarray of float32, shape (M,)
+    smoothing : ndarray of int8, shape (K,), optional
+        Exponents that ``weights`` are folded with; see ``sw.input_quantizer.InputQuantizer``.
     outputs : OutputParameters, optional
         In original order: the layer answers with codes instead of psums.
     tag : int
@@ -77,7 +80,7 @@ class PackedLayer:
         Original order, 0 where nothing is stored.
     mask : ndarray of bool, shape (M, K)
         Original order, True where a weight is stored.
-    head, tail : bytes
+    head, tail : bytes or memoryview
         Packets before the first pass and after the last.
     bits : int
         Bits of the layer in the file, framing and padding included.
@@ -91,14 +94,15 @@ class PackedLayer:
     direction: Direction
     order: NDArray[np.int64]
     scales: NDArray[np.float32]
+    smoothing: NDArray[np.int8] | None
     outputs: OutputParameters | None
     tag: int
     schedule: Schedule
     passes: tuple[PackedPass, ...]
     weights: NDArray[np.int8]
     mask: NDArray[np.bool_]
-    head: bytes
-    tail: bytes
+    head: bytes | memoryview
+    tail: bytes | memoryview
     bits: int
     records: int
     vectors: int
@@ -114,8 +118,8 @@ class PackedFile:
     model: dict[str, Any] | None = None
 
 
-def unpack(data: bytes) -> PackedFile:
-    """Return everything in the packed file ``data``.
+def unpack(data: Stored) -> PackedFile:
+    """Return everything in the packed file ``data``; its packets stay views of it if it is mapped.
 
     Raises
     ------
@@ -167,6 +171,7 @@ def _decode_layer(raw: RawLayer, arch: ArchConfig) -> PackedLayer:
         direction=raw.direction,
         order=raw.order,
         scales=raw.scales,
+        smoothing=raw.smoothing,
         outputs=raw.outputs,
         tag=raw.tag,
         schedule=schedule,

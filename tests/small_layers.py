@@ -1,5 +1,7 @@
 """Strategies: small architectures and layers that force padding, chunks, passes and splits."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from spec.direction import Direction
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
 
-__all__ = ["small_archs", "small_layers", "stored_mask"]
+__all__ = ["small_archs", "small_layers", "smoothed", "stored_mask"]
 
 
 @st.composite
@@ -42,7 +44,7 @@ def small_archs(draw: st.DrawFn) -> ArchConfig:
 def small_layers(draw: st.DrawFn, arch: ArchConfig, name: str = "layer") -> QuantizedLayer:
     """Any shape from 1 x 1 up, any density from nothing to everything, both directions."""
     size = st.one_of(st.sampled_from([1, 31, 37]), st.integers(1, 48))
-    return random_layer(
+    layer = random_layer(
         np.random.default_rng(draw(st.integers(0, 1 << 32))),
         arch,
         (draw(size), draw(size)),
@@ -51,6 +53,13 @@ def small_layers(draw: st.DrawFn, arch: ArchConfig, name: str = "layer") -> Quan
         name=name,
         extreme=draw(st.booleans()),
     )
+    return smoothed(layer) if draw(st.booleans()) else layer
+
+
+def smoothed(layer: QuantizedLayer) -> QuantizedLayer:
+    """The layer with some smoothing, which the accelerator knows nothing of."""
+    exponents = np.random.default_rng(layer.cols).integers(-30, 31, layer.cols, np.int8)
+    return replace(layer, smoothing=exponents)
 
 
 def stored_mask(layer: QuantizedLayer, arch: ArchConfig) -> NDArray[np.bool_]:

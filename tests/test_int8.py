@@ -1,7 +1,6 @@
 """The int8 model in PyTorch and out of the packed stream: the same logits, bit for bit."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +14,15 @@ from spec.errors import ConfigError, FormatError
 from spec.packet import ErrorCode, Header, Opcode, frame_answer
 from sw.blocks import Blocking
 from sw.fake_quantize import fake_quantize_rows
-from sw.int8 import Int8Linear, PackedProduct, Product, calibrate_scales, int8_model
+from sw.input_quantizer import InputQuantizer
+from sw.int8 import Int8Linear, PackedProduct, Product, int8_model
 from sw.layer import QuantizedLayer, grouped_index
 from sw.pack import pack
 from sw.quantize import quantize_rows
 from sw.reference import execute
 from sw.targets import Target, find_targets
-from sw.task import Task
 from sw.unpack import PackedFile, unpack
+from tests.sampled_task import Samples, calibrate
 
 ARCH = ArchConfig.load("tiny")
 
@@ -57,35 +57,6 @@ def seeded(build: Callable[[], nn.Module]) -> nn.Module:
     return model
 
 
-class Samples(Task[torch.Tensor]):
-    """Batches of one distribution, kept for the judge."""
-
-    quality = "none"
-    rising = True
-
-    def __init__(self, draw: Callable[[torch.Generator, int], torch.Tensor]) -> None:
-        self.draw = draw
-        self.drawn: list[torch.Tensor] = []
-
-    def batch(self, size: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
-        self.drawn.append(self.draw(generator, len(self.drawn)).to(device))
-        return self.drawn[-1]
-
-    def outputs(self, model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
-        answer = model(batch)
-        first: torch.Tensor = answer if isinstance(answer, torch.Tensor) else answer[0]
-        return first
-
-    def loss(self, outputs: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        return outputs.sum()
-
-    def distance(self, outputs: torch.Tensor, teacher: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        return (outputs - teacher).square().mean()
-
-    def measure(self, model: nn.Module) -> dict[str, float]:
-        return {self.quality: 0.0}
-
-
 TOKENS = Samples(lambda generator, _: torch.randint(33, (4, 12), generator=generator))
 BATCH = TOKENS.batch(4, torch.Generator().manual_seed(9), torch.device("cpu"))
 
@@ -116,27 +87,13 @@ class Pruned:
             name: prune(target, directions[n % 2], rng)
             for n, (name, target) in enumerate(self.targets.items())
         }
-        self.scales = calibrate(self.model, self.targets, TOKENS)
+        inputs = calibrate(self.model, self.targets, TOKENS)
+        self.scales = {name: its.scale for name, its in inputs.items()}
         self.file: PackedFile = unpack(pack(list(self.layers.values()), ARCH))
 
     def int8(self, products: dict[str, Product] | None = None) -> nn.Module:
         layers = {layer.name: layer for layer in self.file.layers}
         return int8_model(self.model, layers, self.scales, self.targets, products=products)
-
-
-def calibrate(
-    model: nn.Module, targets: dict[str, Target], task: Task[Any], batches: int = 3, width: int = 8
-) -> dict[str, float]:
-    return calibrate_scales(
-        model,
-        targets,
-        task,
-        batches=batches,
-        size=4,
-        generator=torch.Generator().manual_seed(2),
-        device=torch.device("cpu"),
-        width=width,
-    )
 
 
 @pytest.fixture(scope="module", params=[gpt2, bert], ids=["gpt2", "bert"])
@@ -237,14 +194,14 @@ def test_psums_beyond_float32_are_exact(shape: tuple[int, int], lead: tuple[int,
     generator = torch.Generator().manual_seed(3)
     weight = torch.randint(120, 128, shape, generator=generator).to(torch.int8)
     x = torch.randint(120, 128, (*lead, shape[1]), generator=generator).to(torch.float32)
-    linear = Int8Linear(weight, torch.ones(shape[0]), 1.0)
+    linear = Int8Linear(weight, torch.ones(shape[0]), InputQuantizer(1.0))
     seen: list[torch.Tensor] = []
 
     def product(activations: torch.Tensor) -> torch.Tensor:
         seen.append(linear.multiply(activations))
         return seen[-1]
 
-    outputs = Int8Linear(weight, torch.ones(shape[0]), 1.0, product=product)(x)
+    outputs = Int8Linear(weight, torch.ones(shape[0]), InputQuantizer(1.0), product=product)(x)
 
     psums = x.reshape(-1, shape[1]).to(torch.int64) @ weight.T.to(torch.int64)
     assert shape[1] == 1 or int(psums.max()) > 1 << 24
@@ -259,13 +216,14 @@ def test_autocast_does_not_touch_psums() -> None:
     activations = torch.randint(-127, 128, (64, 6), generator=generator).to(torch.int8)
 
     with torch.autocast("cpu", torch.bfloat16):
-        psums = Int8Linear(weight, torch.ones(5), 1.0).multiply(activations)
+        psums = Int8Linear(weight, torch.ones(5), InputQuantizer(1.0)).multiply(activations)
 
     assert torch.equal(psums, weight.to(torch.int64) @ activations.to(torch.int64))
 
 
 def test_narrow_activations_clip_and_outputs_keep_the_type_of_the_inputs() -> None:
-    linear = Int8Linear(torch.ones(1, 1, dtype=torch.int8), torch.ones(1), 0.5, torch.ones(1), width=4)
+    inputs = InputQuantizer(0.5, width=4)
+    linear = Int8Linear(torch.ones(1, 1, dtype=torch.int8), torch.ones(1), inputs, torch.ones(1))
 
     outputs = linear(torch.tensor([[100.0], [-100], [0.74], [0.76]]))
 
@@ -318,83 +276,12 @@ def test_layers_scales_and_targets_must_belong_together(pruned: Pruned) -> None:
         ((model, layers, {}, targets), "scales must cover every target, but layer0.attention_output is"),
         ((model, swapped, scales, targets), f"layer {name} must be 96 x 32, not "),
         ((nn.Identity(), layers, scales, targets), f"target {name} must be one of the model"),
-        ((model, layers, {**scales, name: 0.0}, targets), f"scale of {name} must be a positive float32"),
+        (
+            (model, layers, {**scales, name: 0.0}, targets),
+            f"{name}: the scale of an input must be a positive float32",
+        ),
     ):
         with pytest.raises(ConfigError, match=message):
             int8_model(*arguments)
     with pytest.raises(ConfigError, match="products must be those of the targets, but x is none"):
         int8_model(model, layers, scales, targets, products={"x": lambda activations: activations})
-    with pytest.raises(ConfigError, match="input_scale must be a positive float32 number, not nan"):
-        Int8Linear(torch.ones(1, 1, dtype=torch.int8), torch.ones(1), float("nan"))
-
-
-def normal(generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(500, 8, generator=generator)
-
-
-def squared_error(x: np.ndarray, scale: float, limit: int) -> float:
-    """Mean squared error of quantizing ``x``."""
-    integers = np.clip(np.rint(x / scale), -limit, limit)
-    return float(np.square(integers * scale - x).mean())
-
-
-@pytest.mark.parametrize("width", [2, 4, 8])
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda generator, n: torch.rand(500, 8, generator=generator) - 0.5,
-        lambda generator, n: normal(generator),
-        lambda generator, n: normal(generator) ** 3,
-        lambda generator, n: normal(generator).relu(),
-        lambda generator, n: normal(generator) * 1e-18,
-        lambda generator, n: normal(generator) * 10.0 ** (n - 1),
-        lambda generator, n: normal(generator) * 10.0 ** (1 - n),
-        lambda generator, n: normal(generator) * (n % 2),
-    ],
-    ids=["uniform", "normal", "heavy", "relu", "tiny", "growing", "shrinking", "zeros"],
-)
-def test_the_clip_has_the_least_squared_error(
-    draw: Callable[[torch.Generator, int], torch.Tensor], width: int
-) -> None:
-    task, model = Samples(draw), nn.Sequential(nn.Linear(8, 1))
-
-    (scale,) = calibrate(model, find_targets(model), task, width=width).values()
-
-    x, limit = torch.cat(task.drawn).numpy().astype(np.float64), 2 ** (width - 1) - 1
-    least = min(squared_error(x, np.abs(x).max() / limit * n / 1000, limit) for n in range(1, 1001))
-    assert len(task.drawn) == 3 and float(np.float32(scale)) == scale
-    assert squared_error(x, scale, limit) <= 1.02 * least
-
-
-def test_inputs_of_zeros_have_scale_1() -> None:
-    model = nn.Sequential(nn.Linear(8, 1))
-
-    assert calibrate(model, find_targets(model), Samples(lambda *_: torch.zeros(2, 8))) == {"0": 1.0}
-
-
-def test_calibration_leaves_the_model_as_it_was() -> None:
-    model = nn.Sequential(nn.Identity().eval(), nn.Dropout(0.9), nn.Linear(8, 1))
-    task = Samples(lambda generator, _: normal(generator))
-
-    scales = calibrate(model, find_targets(model), task)
-
-    assert [module.training for module in model.modules()] == [True, False, True, True]
-    assert not any(module._forward_pre_hooks for module in model.modules())
-    model.eval()
-    assert scales == calibrate(model, find_targets(model), task)
-
-
-def test_calibration_that_cannot_be_is_refused() -> None:
-    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 1))
-    targets = find_targets(model)
-    infinite = Samples(lambda *_: torch.full((1, 8), float("inf")))
-
-    with pytest.raises(ConfigError, match="inputs of 0 must be finite, but some are NaN or infinite"):
-        calibrate(model, targets, infinite)
-    assert not any(module._forward_pre_hooks for module in model.modules())
-    with pytest.raises(ConfigError, match="target 1 must run to be calibrated"):
-        calibrate(nn.Sequential(model[0]), targets, Samples(lambda generator, _: normal(generator)))
-    with pytest.raises(ConfigError, match="batches must be at least 1, not 0"):
-        calibrate(model, targets, TOKENS, batches=0)
-    with pytest.raises(ConfigError, match="width must be from 2 to 8 bits, not 16"):
-        calibrate(model, targets, TOKENS, width=16)

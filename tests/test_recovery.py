@@ -195,7 +195,7 @@ def test_rounding_trains_on_the_integers_and_leaves_plain_weights() -> None:
 
     assert torch.equal(rounded, fake_quantize_rows(dense, 4))
     assert torch.equal(targets["layer0.qkv"].weight(), dense)
-    assert set(rounding.scales) == set(targets)
+    assert set(rounding.inputs) == set(targets)
     assert not model.transformer.h[0].attn.c_attn._forward_pre_hooks
 
 

@@ -9,6 +9,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from spec.arch import ArchConfig
+from sw.input_quantizer import InputOptions
 from sw.int8 import PackedProduct, int8_model
 from sw.mask_search import Allocation
 from sw.pack import pack
@@ -63,19 +64,27 @@ def test_every_score_prunes_a_model(score: Score) -> None:
     assert sum(its.kept for its in sparse.pruned.values()) == 6144
 
 
-def test_the_packed_model_answers_as_the_integer_model() -> None:
-    sparse = sparse_model(recipe(Pattern(ARCH, metadata_bits=2.0), RecoveryMethod.FINE_TUNE, quantized=0.5))
-    task, file = tiny_task(), unpack(pack(sparse.quantized(ARCH), ARCH))
+QUANTIZATIONS = [InputOptions(), InputOptions(per_token=True), InputOptions(per_token=True, smoothing=0.7)]
+
+
+@pytest.mark.parametrize("options", QUANTIZATIONS, ids=["tensor", "token", "smoothed"])
+def test_the_packed_model_answers_as_the_integer_model(options: InputOptions) -> None:
+    one = recipe(Pattern(ARCH, metadata_bits=2.0), RecoveryMethod.FINE_TUNE, quantized=0.5)
+    sparse = sparse_model(replace(one, inputs=options))
+    task, inputs = tiny_task(), sparse.inputs()
+    file = unpack(pack(sparse.quantized(ARCH, inputs), ARCH))
     batch = task.batch(2, torch.Generator().manual_seed(1), torch.device("cpu"))
 
     products = {layer.name: PackedProduct(layer, ARCH) for layer in file.layers}
     layers = {layer.name: layer for layer in file.layers}
-    packed = int8_model(sparse.model, layers, sparse.rounding.scales, sparse.targets, products=products)
+    scales = {name: its.scale for name, its in sparse.rounding.inputs.items()}
+    packed = int8_model(sparse.model, layers, scales, sparse.targets, products=products)
 
     with torch.no_grad():
-        expected = task.outputs(sparse.integer_model(ARCH), batch)
+        expected = task.outputs(sparse.integer_model(ARCH, inputs), batch)
         assert torch.equal(task.outputs(packed, batch), expected)
         assert not torch.equal(task.outputs(sparse.model, batch), expected)
+    assert {layer.smoothing is None for layer in file.layers} == {not options.smoothing}
 
 
 def test_training_with_integers_serves_the_integer_model() -> None:
@@ -86,7 +95,7 @@ def test_training_with_integers_serves_the_integer_model() -> None:
         options = replace(OPTIONS, steps=150, quantized=quantized, score=Score.MAGNITUDE)
         prune = PruneOptions(Pattern(arch))
         sparse = sparsify(model, task, 12288, Recipe(prune, RecoveryMethod.FINE_TUNE, options, batches=4))
-        losses.append(task.measure(sparse.integer_model(arch))["loss"])
+        losses.append(task.measure(sparse.integer_model(arch, sparse.inputs()))["loss"])
 
     assert losses[1] < losses[0]
 

@@ -6,6 +6,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sim.errors import SimulatorError
 from sim.twin import Twin
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
+from sw.input_quantizer import InputOptions
 from sw.int8 import int8_model
 from sw.pack import pack
 from sw.recovery import RecoveryOptions, Trained
@@ -49,7 +51,14 @@ def run(model: nn.Module) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def gpt2() -> nn.Module:
-    return tiny_gpt2()
+    """A model some of whose features are far larger than the others."""
+    model: Any = tiny_gpt2()
+    with torch.no_grad():
+        for block in model.transformer.h:
+            block.ln_1.weight[::7] *= 30
+            block.ln_2.weight[3] *= 10
+    plain: nn.Module = model
+    return plain
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +154,35 @@ def test_a_packed_model_comes_back_from_its_file(packed: PackedModel, tmp_path: 
     save_model(packed, tmp_path / "model.mxv")
     back = load_model(tmp_path / "model.mxv")
 
-    assert back.data == packed.data and back.arch == ARCH
+    assert isinstance(back.data, mmap) and back.data[:] == packed.data and back.arch == ARCH
     assert (back.scales, back.rest, back.left_out) == (packed.scales, packed.rest, packed.left_out)
     assert back.provenance["model"] == "tiny" and back.provenance["sparsity"] == 0.6
     for name, layer in back.layers.items():
         its = packed.layers[name]
+        # The words stay in the file.
+        streams = [layer.head, *(one.data for one in layer.passes), layer.tail]
+        assert all(isinstance(one, memoryview) and one.obj is back.data for one in streams)
+        assert b"".join(streams) == b"".join([its.head, *(one.data for one in its.passes), its.tail])
         assert np.array_equal(layer.weights, its.weights) and np.array_equal(layer.order, its.order)
         assert np.array_equal(layer.scales, its.scales)
+        assert layer.smoothing is not None and its.smoothing is not None
+        assert np.array_equal(layer.smoothing, its.smoothing)
     assert [path.name for path in tmp_path.iterdir()] == ["model.mxv"]
+
+
+@pytest.mark.parametrize(
+    "options", [InputOptions(), InputOptions(per_token=True), InputOptions(smoothing=0.5)]
+)
+def test_inputs_are_quantized_as_asked_for(gpt2: nn.Module, options: InputOptions) -> None:
+    packed = compile_model(gpt2, ARCH, 0.6, inputs(1), inputs=options)
+
+    assert {scale is None for scale in packed.scales.values()} == {options.per_token}
+    assert {layer.smoothing is None for layer in packed.layers.values()} == {options.smoothing == 0}
+    assert packed.provenance["inputs"] == ("per token" if options.per_token else "per tensor")
+    assert packed.provenance["smoothing"] == options.smoothing
+    with attach(gpt2, packed, "reference", tell=lambda sentence: None):
+        found = run(gpt2)
+    assert torch.equal(found, run(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))))
 
 
 def test_compiling_again_gives_the_same_bytes(gpt2: nn.Module, packed: PackedModel) -> None:
@@ -165,8 +195,8 @@ def test_compiling_again_gives_the_same_bytes(gpt2: nn.Module, packed: PackedMod
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, r"describes its model in version 2, and this mixvec reads 1; use a newer mixvec"),
-        ({"version": "x"}, "describes its model in version 'x', and this mixvec reads 1; pack it again"),
+        ({"version": 3}, r"describes its model in version 3, and this mixvec reads 2; use a newer mixvec"),
+        ({"version": "x"}, "describes its model in version 'x', and this mixvec reads 2; pack it again"),
         ({"scales": {}}, "must give the scale of every layer's input"),
         ({"rest": -1}, "the fingerprint of the model must have 32 bits, not -1"),
         ({"provenance": []}, "`provenance` in the file's header must be an object of plain values"),
@@ -178,7 +208,7 @@ def test_files_that_this_version_cannot_read_are_refused(
 ) -> None:
     layers = [quantized(layer) for layer in list(packed.layers.values())[:1]]
     (name,) = (layer.name for layer in layers)
-    about = {"version": 1, "scales": {name: 1.0}, "rest": 0, "left_out": {}, "provenance": {}}
+    about = {"version": 2, "scales": {name: 1.0}, "rest": 0, "left_out": {}, "provenance": {}}
     (tmp_path / "x.mxv").write_bytes(pack(layers, ARCH, None if changes is None else {**about, **changes}))
 
     with pytest.raises(FormatError, match=f"x.mxv is no packed model: .*{message}"):
@@ -282,7 +312,8 @@ def test_a_bert_encoder_runs_with_its_padding() -> None:
     assert torch.equal(found["reference"], found["estimate"])
 
 
-def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer(gpt2: nn.Module) -> None:
+def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer() -> None:
+    gpt2 = tiny_gpt2()
     one_cut = replace(default_recipe(ARCH, 2), recovery=RecoveryMethod.NONE)
     training = RecoveryOptions(
         steps=200, score=Score.ACTIVATION, distillation=1.0, quantized=0.2, trained=Trained.MATRICES

@@ -126,6 +126,15 @@ def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path
     ("arguments", "message"),
     [
         (("embed", " ", "--model", "BERT"), "TEXT must be sentences, but ' ' is empty"),
+        (
+            ("embed", "a", "--model", "BERT", "--input-scales", "layer"),
+            "`--input-scales` must be token or tensor, not layer",
+        ),
+        (("embed", "a", "--model", "BERT", "--smoothing", "2"), "smoothing must be from 0 to 1, not 2"),
+        (
+            ("embed", "a", "--model", "BERT", "--packed", "x.mxv", "--smoothing", "0.5"),
+            "`--smoothing` belongs to a model that is packed now, not to `--packed`",
+        ),
         (("embed", "a", "--model", "nowhere"), "`--model` nowhere is neither `minilm` nor a model folder"),
         (
             ("embed", "a", "--model", "BERT", "--arch", "tiny", "--backend", "gpu"),

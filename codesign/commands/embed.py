@@ -9,13 +9,16 @@ from codesign.commands.options import Baud, JsonFlag, Port, TwinName
 from codesign.commands.whole import (
     BackendName,
     Clock,
+    InputScales,
     PackedFile,
     Place,
     SaveFile,
+    Smoothing,
     attached,
     check_clock,
     chosen_model,
     clock_hz,
+    input_options,
     summary,
 )
 from codesign.console import print_json, print_tables
@@ -44,6 +47,8 @@ def embed(
         float | None, typer.Option("--sparsity", help=f"Fraction pruned, 0 to 1; {_SPARSITY}.")
     ] = None,
     packed: PackedFile = None,
+    input_scales: InputScales = None,
+    smoothing: Smoothing = None,
     save: SaveFile = None,
     calibrate: Annotated[
         Path | None,
@@ -58,6 +63,7 @@ def embed(
     --save, it is pruned first: minutes.
     """
     check_clock(clock)
+    inputs = input_options(input_scales, smoothing)
     place = Place(backend, port, twin, baud)
     blank = [one for one in text if not one.strip()]
     if blank:
@@ -73,7 +79,7 @@ def embed(
     if not sentences:
         raise ConfigError(f"{calibrate} has no sentence of 6 to 40 words; give running text")
     ours = model == "minilm" and arch in (None, _ARCH) and sparsity in (None, _SPARSITY)
-    if ours and packed is None and save is None and calibrate is None:
+    if ours and packed is None and save is None and calibrate is None and inputs is None:
         arch, packed = None, PACKED_MINILM
     encoder = load_sentence_encoder(model)
     compiled = chosen_model(
@@ -83,6 +89,7 @@ def embed(
         _SPARSITY if sparsity is None else sparsity,
         packed,
         save,
+        inputs,
         lambda: encoder.batches(sentences, 16),
         {"model": Path(model).name},
     )

@@ -9,14 +9,17 @@ from codesign.commands.options import Baud, JsonFlag, Port, Seed, TwinName
 from codesign.commands.whole import (
     BackendName,
     Clock,
+    InputScales,
     PackedFile,
     Place,
     SaveFile,
+    Smoothing,
     Sparsity,
     attached,
     check_clock,
     chosen_model,
     clock_hz,
+    input_options,
     summary,
 )
 from codesign.console import print_json, print_tables
@@ -47,6 +50,8 @@ def generate(
     ] = None,
     sparsity: Sparsity = 0.5,
     packed: PackedFile = None,
+    input_scales: InputScales = None,
+    smoothing: Smoothing = None,
     save: SaveFile = None,
     clock: Clock = None,
     seed: Seed = 0,
@@ -54,6 +59,7 @@ def generate(
 ) -> int:
     """Write on from a prompt with a model whose linear layers all run on the accelerator."""
     check_clock(clock)
+    inputs = input_options(input_scales, smoothing)
     place = Place(backend, port, twin, baud)
     from codesign.whole.text_generator import load_text_generator
 
@@ -75,6 +81,7 @@ def generate(
         sparsity,
         packed,
         save,
+        inputs,
         lambda: generator.samples(seed),
         {"model": model.name, "calibration_text": "the model's own samples"},
     )

@@ -1,5 +1,6 @@
 """`mixvec inspect`: what a packed file holds, every fact checked."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from codesign.commands.options import JsonFlag, Packed
@@ -41,11 +42,20 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
             "bits": layer.bits,
             "bits_per_kept": layer.bits / layer.kept if layer.kept else None,
             "largest_psum": max(map(abs, psums)),
+            "smoothed": layer.smoothing is not None,
             "checks": {"crc": True, "bounds": True, "counts": True, "schedule": True, "psums": True},
         }
         layers.append(facts)
     if as_json:
-        print_json({"file": str(file), "arch": arch.model_dump(), "pes": arch.pes, "layers": layers})
+        print_json(
+            {
+                "file": str(file),
+                "arch": arch.model_dump(),
+                "pes": arch.pes,
+                "layers": layers,
+                "model": packed.model,
+            }
+        )
         return 0
     from codesign.tables import facts_table
 
@@ -53,8 +63,17 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
     print_tables(
         f"{file}: {shape}",
         facts_table(
-            "layers", [{name: facts[name] for name in facts if name != "checks"} for facts in layers]
+            "layers",
+            [{name: facts[name] for name in facts if name not in ("checks", "smoothed")} for facts in layers],
         ),
+        *([] if packed.model is None else [_provenance(packed.model)]),
         f"checked: {', '.join(layers[0]['checks'])}",
     )
     return 0
+
+
+def _provenance(model: Mapping[str, Any]) -> str:
+    """Return one line on where a whole model comes from; it has been read, so it may hold anything."""
+    told = model.get("provenance")
+    facts = told.items() if isinstance(told, dict) else ()
+    return "a whole model: " + ", ".join(f"{name} {value}" for name, value in facts)

@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 
     from codesign.whole import Attachment, BoardPort, PackedModel
     from codesign.whole.compilation import Calibration
+    from sw.input_quantizer import InputOptions
 
 __all__ = [
     "BackendName",
     "Clock",
+    "InputScales",
     "PackedFile",
     "Place",
     "SaveFile",
+    "Smoothing",
     "Sparsity",
     "attached",
     "check_clock",
     "chosen_model",
     "clock_hz",
+    "input_options",
     "summary",
 ]
 
@@ -39,6 +43,13 @@ BackendName: TypeAlias = Annotated[
 Sparsity: TypeAlias = Annotated[float, typer.Option("--sparsity", help="Fraction pruned, 0 to 1.")]
 PackedFile: TypeAlias = Annotated[
     Path | None, typer.Option("--packed", metavar="FILE.mxv", help="A packed model, instead of pruning one.")
+]
+InputScales: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--input-scales", help="token (one each, found as it comes) or tensor (calibrated); token."),
+]
+Smoothing: TypeAlias = Annotated[
+    float | None, typer.Option("--smoothing", help="Of outlying inputs, SmoothQuant's strength, 0 to 1; 0.7.")
 ]
 SaveFile: TypeAlias = Annotated[
     Path | None, typer.Option("--save", metavar="FILE.mxv", help="Keep the packed model for `--packed`.")
@@ -109,6 +120,7 @@ def chosen_model(
     sparsity: float,
     packed: Path | None,
     save: Path | None,
+    inputs: "InputOptions | None",
     calibration: "Callable[[], Calibration]",
     provenance: Mapping[str, Any],
 ) -> "PackedModel":
@@ -122,7 +134,11 @@ def chosen_model(
     from codesign.whole import compile_model, load_model, save_model
 
     if packed is not None:
-        for option, given in (("--arch", arch), ("--save", save)):
+        for option, given in (
+            ("--arch", arch),
+            ("--save", save),
+            ("--input-scales` or `--smoothing", inputs),
+        ):
             if given is not None:
                 raise ConfigError(
                     f"`{option}` belongs to a model that is packed now, not to `--packed`; drop one"
@@ -130,10 +146,31 @@ def chosen_model(
         return load_model(packed)
     config = ArchConfig.load(arch or default_arch)
     with waiting(f"pruning to {sparsity:.0%}, refitting and packing; `--save` keeps it"):
-        compiled = compile_model(model, config, sparsity, calibration(), provenance=provenance)
+        compiled = compile_model(model, config, sparsity, calibration(), inputs=inputs, provenance=provenance)
     if save is not None:
         save_model(compiled, save)
     return compiled
+
+
+def input_options(scales: str | None, smoothing: float | None) -> "InputOptions | None":
+    """Return what `--input-scales` and `--smoothing` ask for; None without them.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is out of range.
+    """
+    from codesign.whole.compilation import DEFAULT_INPUTS
+    from sw.input_quantizer import InputOptions
+
+    if scales not in (None, "token", "tensor"):
+        raise ConfigError(f"`--input-scales` must be token or tensor, not {scales}")
+    if scales is None and smoothing is None:
+        return None
+    return InputOptions(
+        DEFAULT_INPUTS.per_token if scales is None else scales == "token",
+        DEFAULT_INPUTS.smoothing if smoothing is None else smoothing,
+    )
 
 
 @contextmanager

@@ -48,9 +48,9 @@ def stream_of(job: Job, arch: ArchConfig) -> bytes:
     return job_stream(job.packed, job.activations, arch)
 
 
-def frames(stream: bytes, arch: ArchConfig) -> list[Packet]:
+def frames(stream: bytes | memoryview, arch: ArchConfig) -> list[Packet]:
     """Return the packets of an undamaged stream."""
-    return list(read_packets(stream, arch.stream_width // 8))
+    return list(read_packets(bytes(stream), arch.stream_width // 8))
 
 
 def reframe(packet: Packet, arch: ArchConfig, **fields: int) -> bytes:

@@ -29,7 +29,9 @@ def with_note(job: Job, payload: bytes, arch: ArchConfig, what: str) -> Job:
     """Return ``job`` with a packet for the host behind its head; ``what`` goes into its name."""
     size = arch.stream_width // 8
     note = frame_packet(Header(_NOTE, len(payload) // size), payload, size)
-    return replace(job, name=f"{job.name}, {what}", packed=replace(job.packed, head=job.packed.head + note))
+    return replace(
+        job, name=f"{job.name}, {what}", packed=replace(job.packed, head=bytes(job.packed.head) + note)
+    )
 
 
 def with_unused_fields(job: Job, arch: ArchConfig) -> Job:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from codesign.pruned import kept_count
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.input_batches import InputBatches
+from sw.input_quantizer import InputOptions
 from sw.pack import pack
 from sw.packed_model import PackedModel, rest_fingerprint
 from sw.pattern import Pattern
@@ -24,9 +26,11 @@ from sw.sparse_model import Recipe, RecoveryMethod, sparsify
 from sw.targets import Target, find_targets
 from sw.task import Task
 
-__all__ = ["compile_model", "default_recipe"]
+__all__ = ["DEFAULT_INPUTS", "compile_model", "default_recipe"]
 
 _STAGES: Final = 4
+DEFAULT_INPUTS: Final = InputOptions(per_token=True, smoothing=0.7)
+"""The nearest to a dense MiniLM of those that ``benchmarks.input_scales`` compares."""
 
 Calibration = Task[Any] | Sequence[Mapping[str, torch.Tensor] | torch.Tensor]
 
@@ -42,6 +46,7 @@ def default_recipe(arch: ArchConfig, batches: int) -> Recipe:
         RecoveryOptions(score=Score.ACTIVATION),
         stages=_STAGES,
         batches=batches,
+        inputs=DEFAULT_INPUTS,
     )
 
 
@@ -52,6 +57,7 @@ def compile_model(
     calibration: Calibration,
     *,
     recipe: Recipe | None = None,
+    inputs: InputOptions | None = None,
     provenance: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
     checkpoint: Path | None = None,
@@ -71,6 +77,8 @@ def compile_model(
     recipe : Recipe, optional
         How it is pruned, for ``arch``; ``default_recipe`` without one. If it trains, then the matrices alone:
         the packed layers belong to the model as it is.
+    inputs : InputOptions, optional
+        How inputs are quantized, in place of what the recipe says.
     provenance : mapping, optional
         Plain values to keep in the file.
     tell : callable
@@ -92,6 +100,8 @@ def compile_model(
     task = calibration if isinstance(calibration, Task) else InputBatches(calibration)
     count = len(task.batches) if isinstance(task, InputBatches) else 24
     chosen = recipe or default_recipe(arch, count)
+    if inputs is not None:
+        chosen = replace(chosen, inputs=inputs)
     if chosen.recovery.trains and chosen.training.trained is not Trained.MATRICES:
         raise ConfigError(
             f"a recipe of compile_model may train the matrices alone, not {chosen.training.trained.value}; "
@@ -109,8 +119,9 @@ def compile_model(
     tell("pruning and recovering")
     sparse = sparsify(dense, task, kept, chosen, targets=targets, checkpoint=checkpoint, progress=progress)
     tell("packing")
+    quantizers = sparse.inputs()
     layers = []
-    for layer in sparse.quantized(arch):
+    for layer in sparse.quantized(arch, quantizers):
         try:
             pack([layer], arch)
         except ConfigError as error:
@@ -121,14 +132,16 @@ def compile_model(
         raise ConfigError(f"the architecture can hold no layer of the model: {next(iter(left_out.values()))}")
     packed = {layer.name: targets[layer.name] for layer in layers}
     own = find_targets(model)
-    for name in targets.keys() - packed.keys():
-        targets[name].assign(own[name].weight())
-    # Trained numbers were rounded with these scales; without training the pruned model sets them.
-    scales = sparse.rounding.scales or sparse.rounding.calibrate(dense, packed)
+    if len(packed) < len(targets):
+        for name in targets.keys() - packed.keys():
+            targets[name].assign(own[name].weight())
+        # Trained numbers were rounded with these quantizers; without training the model as it is sets them.
+        quantizers = sparse.rounding.inputs or sparse.rounding.calibrate(dense, packed)
+        layers = sparse.quantized(arch, {name: quantizers[name] for name in packed})
     return PackedModel.of(
         layers,
         arch,
-        scales,
+        {name: quantizers[name].scale for name in packed},
         rest=rest_fingerprint(model, [own[name] for name in packed]),
         left_out=left_out,
         provenance={"sparsity": sparsity, **_facts(chosen, task), **(provenance or {})},
@@ -145,6 +158,8 @@ def _facts(recipe: Recipe, task: Task[Any]) -> dict[str, Any]:
         "score": recipe.static_score.value,
         **({"stages": recipe.stages} if recipe.recovery.refits else {}),
         **({"steps": recipe.training.steps, "size": recipe.training.size} if recipe.recovery.trains else {}),
+        "inputs": "per token" if recipe.inputs.per_token else "per tensor",
+        "smoothing": recipe.inputs.smoothing,
         "calibration_batches": recipe.batches,
         "calibration": type(task).__name__,
         "seed": recipe.training.seed,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from codesign.files import output_file, read_bytes
+from codesign.files import map_file, output_file
 from spec.errors import FormatError
 from sw.packed_model import PackedModel
 
@@ -22,14 +22,14 @@ def save_model(packed: PackedModel, path: Path) -> None:
 
 
 def load_model(path: Path) -> PackedModel:
-    """Return a packed model.
+    """Return a packed model; its words stay in the file, which is mapped into memory.
 
     Raises
     ------
     ConfigError, FormatError
         If the file cannot be read, is damaged or too new; one sentence that names it.
     """
-    data = read_bytes(path)
+    data = map_file(path)
     try:
         return PackedModel.parse(data)
     except FormatError as error:
