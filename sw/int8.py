@@ -66,19 +66,26 @@ class Int8Linear(nn.Module):
 
     def multiply(self, activations: torch.Tensor) -> torch.Tensor:
         """Return the product with ``weight`` in int64, M x N; the float type used holds it exactly."""
-        with torch.autocast(activations.device.type, enabled=False):  # would round psums to 16 bits
-            psums = self.weight.to(self._exact) @ activations.to(self._exact)
-        return psums.to(torch.int64)
+        return self._psums(activations.T).T.to(torch.int64)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the outputs for inputs of shape (..., K): shape (..., M), the type of ``x``."""
         integers, scale = self.inputs.integers(x.reshape(-1, x.shape[-1]))
-        product = self.product or self.multiply
-        psums = product(integers.to(torch.int8).T).T.to(torch.float32).contiguous()
-        outputs = psums * (self.weight_scales * scale)
+        psums = self._psums(integers) if self.product is None else self._elsewhere(integers, self.product)
+        outputs = psums.to(torch.float32).contiguous() * (self.weight_scales * scale)
         if self.bias is not None:
             outputs = outputs + self.bias
         return outputs.reshape(*x.shape[:-1], outputs.shape[-1]).to(x.dtype)
+
+    @staticmethod
+    def _elsewhere(integers: torch.Tensor, product: Product) -> torch.Tensor:
+        """The product as N x M, asked for as a ``Product`` is."""
+        return product(integers.to(torch.int8).T).T
+
+    def _psums(self, integers: torch.Tensor) -> torch.Tensor:
+        """The exact product for N x K integers of any type, N x M."""
+        with torch.autocast(integers.device.type, enabled=False):  # would round psums to 16 bits
+            return integers.to(self._exact) @ self.weight.to(self._exact).T
 
 
 class PackedProduct:

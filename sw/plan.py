@@ -178,6 +178,8 @@ class LayerPlan:
         if not np.array_equal(layer.order, np.arange(len(layer.order))):
             yield Opcode.ORDER, self._words(len(layer.order) * order_width(len(layer.order)))
         yield Opcode.SCALES, self._words(8 * (2 + layer.rows))
+        if layer.smoothing is not None:
+            yield Opcode.SMOOTHING, self._words(8 * layer.cols)
         if outputs is not None:
             yield Opcode.REQUANTIZE, parameter_words(arch, layer.rows)
             if outputs.table is not None:

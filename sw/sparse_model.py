@@ -203,11 +203,13 @@ def sparsify(
     choose = MaskSearch(recipe.prune.pattern, shapes, placements, recipe.prune.allocation).masks
     teacher = copy.deepcopy(model) if recipe.recovery.trains and options.distillation else None
     if recipe.recovery.refits:
+        # A single cut is the one that is there: a budget that had to yield has yielded.
+        cut = (lambda scores, kept: masks) if recipe.stages == 1 else choose
         found = prune_stepwise(
             model,
             targets,
             task,
-            choose,
+            cut,
             kept_schedule=_stages(kept, sum(its.size for its in shapes), recipe.stages),
             score=recipe.static_score,
             refit=recipe.refit,

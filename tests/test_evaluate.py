@@ -2,13 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from tokenizers import Regex, Tokenizer, pre_tokenizers
-from tokenizers.models import WordLevel
-from transformers import PreTrainedTokenizerFast
 
 from codesign.evaluation import summarize
 from codesign.patterns import n_m_of, parse_pattern
@@ -17,9 +13,9 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.pattern import Method
 from tests.command_runs import Run, is_one_sentence
+from tests.letter_folder import write_letter_folder
 from tests.tiny_language import WORDS, tiny_model
 
-LETTERS = "".join(chr(ord("A") + index) for index in range(WORDS))
 FAST = ("--seeds", 1, "--steps", 4, "--size", 2, "--arch", "tiny", "--tokens", 4, "--device", "cpu")
 
 
@@ -27,14 +23,8 @@ FAST = ("--seeds", 1, "--steps", 4, "--size", 2, "--arch", "tiny", "--tokens", 4
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with a tokenizer of single letters, and a text."""
     folder = tmp_path_factory.mktemp("evaluate")
-    tokenizer = Tokenizer(WordLevel({letter: index for index, letter in enumerate(LETTERS)}, unk_token="A"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    fast: Any = PreTrainedTokenizerFast
-    fast(tokenizer_object=tokenizer).save_pretrained(folder / "model")
-    tiny_model().save_pretrained(folder / "model")
     generator = torch.Generator().manual_seed(0)
-    letters = torch.randint(WORDS, (3000,), generator=generator).tolist()
-    (folder / "text.txt").write_text("".join(LETTERS[letter] for letter in letters))
+    write_letter_folder(folder, torch.randint(WORDS, (3000,), generator=generator).tolist())
     return folder
 
 

@@ -16,6 +16,7 @@ from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.plan import SegmentedLayer
 from sw.unpack import unpack
+from tests.small_layers import smoothed
 
 
 def random_arch(rng: np.random.Generator) -> ArchConfig:
@@ -67,6 +68,7 @@ def compare(seed: int) -> None:
     weights = rng.integers(-8, 8, mask.shape).astype(np.int8) * mask
     ones = np.ones(rows, np.float32)
     layer = QuantizedLayer("layer", weights, mask, direction, rng.permutation(size), ones)
+    layer = smoothed(layer) if seed % 3 == 0 else layer
     packed = unpack(pack([layer], arch)).layers[0]
     steps, events = (
         layer_cycles(packed, arch, tokens),

@@ -7,7 +7,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from sw.language_task import LanguageTask
 
-__all__ = ["tiny_model", "tiny_task"]
+__all__ = ["tiny_model", "tiny_task", "tiny_tokens"]
 
 WORDS = 33
 BLOCK = 16
@@ -23,12 +23,17 @@ def tiny_model(seed: int = 0, **options: Any) -> Any:
     return model.eval()
 
 
-def tiny_task(seed: int = 0) -> LanguageTask:
-    """Return a task on a text in which every token mostly decides the next but one."""
+def tiny_tokens(seed: int = 0) -> list[int]:
+    """Return a text in which every token mostly decides the next but one."""
     generator = torch.Generator().manual_seed(seed)
     follows = torch.randperm(WORDS, generator=generator)
     tokens = [0, 1]
     for surprise in torch.rand(4000, generator=generator).tolist():
         tokens.append(int(follows[tokens[-2]]) if surprise < 0.95 else int(surprise * 1e6) % WORDS)
-    text = torch.tensor(tokens)
+    return tokens
+
+
+def tiny_task(seed: int = 0) -> LanguageTask:
+    """Return the task on ``tiny_tokens``."""
+    text = torch.tensor(tiny_tokens(seed))
     return LanguageTask(text[:3200], text[3200:], block=BLOCK)

@@ -67,6 +67,19 @@ def explore(
     most_ms: Annotated[
         float | None, typer.Option("--most-ms", help="Leave out what takes longer for the whole model.")
     ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            "--train", metavar="FILE", help="Measure quality: text or SQuAD JSON to refit or train on."
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option("--test", metavar="FILE", help="Held-out file; the last tenth of --train if absent."),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", min=0, metavar="N", help="Train every pruned model for N steps.")
+    ] = 0,
     trials: Annotated[
         int | None,
         typer.Option(
@@ -103,6 +116,12 @@ def explore(
     packed = is_packed(model)
     if packed and (sparsity or metadata_bits):
         raise ConfigError(f"{model} is pruned already; leave `--sparsity` and `--metadata-bits` out")
+    if packed and train is not None:
+        raise ConfigError(
+            f"{model} is pruned already, so its quality is the same everywhere; leave `--train` out"
+        )
+    if train is None and (test is not None or steps):
+        raise ConfigError("`--test` and `--steps` belong to `--train`; give the data to measure quality with")
     varied = {
         "clusters": clusters,
         "lanes": lanes,
@@ -116,6 +135,7 @@ def explore(
         {name: _numbers(name, text, int) for name, text in varied.items() if text is not None},
         () if packed else _numbers("sparsity", sparsity or "0.8", float),
         () if packed else _numbers("metadata_bits", metadata_bits or f"{METADATA_BITS}", float),
+        judged=train is not None,
     )
     if trials is None and space.size > _MOST_DESIGNS:
         note(f"{space.size:,} designs are too many to measure all: a search asks for {_TRIALS} of them")
@@ -133,6 +153,9 @@ def explore(
         technology=find_technology(technology),
         workers=workers,
         cluster=cluster,
+        train=train,
+        test=test,
+        steps=steps,
     )
     with output_folder(output) as folder:
         found = explorer.explore(model, space, progress)

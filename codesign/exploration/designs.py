@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -26,6 +26,8 @@ class Pruning:
     sparsity : float
     metadata_bits : float
         Most record bits per kept weight; doubled for a matrix that cannot meet it.
+    weight_width, activation_width : int
+        Bits that the pruned model is judged with; of no account if it is not.
     """
 
     lanes: int
@@ -33,6 +35,8 @@ class Pruning:
     advance_width: int
     sparsity: float
     metadata_bits: float
+    weight_width: int = 8
+    activation_width: int = 8
 
     @property
     def arch(self) -> ArchConfig:
@@ -43,6 +47,8 @@ class Pruning:
             tokens=1,
             segment=self.segment,
             advance_width=self.advance_width,
+            weight_width=self.weight_width,
+            activation_width=self.activation_width,
         )
 
 
@@ -67,12 +73,15 @@ class DesignSpace:
         Values of the fields that vary; they replace those of ``base``.
     sparsities, metadata_bits : sequence of float
         Empty for the masks of a packed file.
+    judged : bool
+        Whether every pruned model is judged, with the bits of the architecture.
     """
 
     base: Mapping[str, int]
     axes: Mapping[str, Sequence[int]]
     sparsities: Sequence[float] = ()
     metadata_bits: Sequence[float] = ()
+    judged: bool = False
 
     @property
     def choices(self) -> dict[str, Sequence[int] | Sequence[float]]:
@@ -113,7 +122,7 @@ class DesignSpace:
         arch = self._arch({name: choice[name] for name in self.axes})
         if not self.sparsities:
             return Design(arch, None)
-        return Design(arch, _pruning(arch, choice["sparsity"], choice["metadata_bits"]))
+        return Design(arch, self._pruning(arch, choice["sparsity"], choice["metadata_bits"]))
 
     def _arch(self, values: Mapping[str, int]) -> ArchConfig:
         return ArchConfig.parse(json.dumps({**self.base, **values}), source="it")
@@ -145,13 +154,15 @@ class DesignSpace:
         if not self.sparsities:
             return [None]
         return [
-            _pruning(arch, sparsity, budget)
+            self._pruning(arch, sparsity, budget)
             for sparsity, budget in product(self.sparsities, self.metadata_bits)
         ]
 
-
-def _pruning(arch: ArchConfig, sparsity: float, metadata_bits: float) -> Pruning:
-    return Pruning(arch.lanes, arch.segment, arch.advance_width, sparsity, metadata_bits)
+    def _pruning(self, arch: ArchConfig, sparsity: float, metadata_bits: float) -> Pruning:
+        pruning = Pruning(arch.lanes, arch.segment, arch.advance_width, sparsity, metadata_bits)
+        if not self.judged:
+            return pruning
+        return replace(pruning, weight_width=arch.weight_width, activation_width=arch.activation_width)
 
 
 def base_fields(name: str) -> dict[str, int]:

@@ -13,6 +13,7 @@ from boards.devices import find_device
 from codesign.exploration.cost_model import CostErrors, shipped_cost_model
 from codesign.exploration.designs import Design, DesignSpace, Pruning
 from codesign.exploration.engine import Engine
+from codesign.exploration.judging import JudgedMasks
 from codesign.exploration.masks import Masks, ModelMasks
 from codesign.exploration.measuring import Measurement
 from codesign.exploration.outcome import Limits, Objective, Outcome, best_outcomes
@@ -21,6 +22,7 @@ from codesign.exploration.search import Search
 from codesign.exploration.store import Store, content_key
 from codesign.exploration.technology import TECHNOLOGIES, Technology
 from codesign.files import read_bytes
+from codesign.subjects import Subject
 from sim.simulator import cache_folder
 from spec.errors import ConfigError
 
@@ -91,6 +93,11 @@ class Explorer:
         Processes; as many as there are cores.
     cluster : str, optional
         Address of a Dask scheduler to run on instead.
+    train, test : Path, optional
+        Data to refit or train on, and to judge every pruned model on; see ``Subject``. Without ``train``
+        none is judged.
+    steps : int
+        Training steps of every pruned model that is judged.
 
     Raises
     ------
@@ -109,6 +116,9 @@ class Explorer:
     technology: Technology = TECHNOLOGIES["45nm"]
     workers: int | None = None
     cluster: str | None = None
+    train: Path | None = None
+    test: Path | None = None
+    steps: int = 0
 
     @property
     def limits(self) -> Limits:
@@ -199,8 +209,11 @@ class _Subject:
         self._seconds: list[float] = []
 
     @cached_property
-    def _source(self) -> ModelMasks:
-        return ModelMasks(self._model, cache_folder() / "masks")
+    def _source(self) -> ModelMasks | JudgedMasks:
+        its, cache = self._explorer, cache_folder() / "masks"
+        if its.train is None:
+            return ModelMasks(self._model, cache)
+        return JudgedMasks(Subject(self._model, its.train, its.test), its.steps, cache)
 
     @cached_property
     def content(self) -> str:
@@ -256,7 +269,8 @@ class _Subject:
         prunings = list(dict.fromkeys(one.pruning for one in designs if one.pruning is not None))
         masks: dict[Pruning | None, Masks | None] = {None: None}
         if prunings:
-            with self._show("pruning", len(prunings) * self._source.weights, "weights") as advance:
+            what = "pruning" if self._explorer.train is None else "pruning and judging"
+            with self._show(what, len(prunings) * self._source.weights, "weights") as advance:
                 masks |= {one: self._source.prune(one, advance) for one in prunings}
         return masks
 

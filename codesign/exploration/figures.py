@@ -7,7 +7,14 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative
 
 from codesign.exploration.explorer import Exploration
-from codesign.exploration.names import RESOURCE_NAMES, cause_name, design_name, limit_name
+from codesign.exploration.names import (
+    RESOURCE_NAMES,
+    cause_name,
+    design_name,
+    limit_name,
+    quality_text,
+    quality_title,
+)
 from codesign.exploration.outcome import RESOURCES, Outcome
 
 __all__ = ["draw_exploration"]
@@ -22,7 +29,7 @@ def draw_exploration(exploration: Exploration) -> dict[str, go.Figure]:
     shown = [outcome for outcome in exploration.outcomes if outcome.error is None]
     best, board = exploration.best, exploration.board
     figures = {"Time against area": _trade(shown, best, board)}
-    if len({outcome.masks.lost for outcome in shown if outcome.masks is not None}) > 1:
+    if len({outcome.lost for outcome in shown if outcome.masks is not None}) > 1:
         figures["Time against what pruning costs"] = _quality(shown, best)
     figures["Time against energy"] = _energy(shown, best)
     figures |= {
@@ -53,8 +60,13 @@ def _trade(shown: Sequence[Outcome], best: Sequence[Outcome], board: str) -> go.
 
 
 def _quality(shown: Sequence[Outcome], best: Sequence[Outcome]) -> go.Figure:
-    figure = _by_group(shown, best, _lost)
-    figure.update_yaxes(title="% of the weights' magnitude that is pruned")
+    measured = next((outcome.quality for outcome in shown if outcome.quality is not None), None)
+    figure = _by_group(shown, best, _lost if measured is None else _measured)
+    if measured is None:
+        figure.update_yaxes(title="% of the weights' magnitude that is pruned")
+    else:
+        figure.update_yaxes(title=f"{measured.name}, integers on held-out data")
+        figure.add_hline(y=measured.dense, line_dash="dot", line_color="#999", annotation_text="dense")
     return figure
 
 
@@ -86,6 +98,10 @@ def _by_group(
     )
     figure.update_xaxes(title="ms for the whole model", type="log")
     return figure
+
+
+def _measured(outcome: Outcome) -> float:
+    return 0.0 if outcome.quality is None else outcome.quality.value
 
 
 def _lost(outcome: Outcome) -> float:
@@ -177,6 +193,7 @@ def _hover(outcome: Outcome) -> str:
             f"{outcome.energy.total:,.0f} µJ, of which {outcome.energy.on_chip:,.0f} on chip (estimated); "
             f"every weight kept {outcome.dense_energy.total:,.0f} and {outcome.dense_energy.on_chip:,.0f}",
             f"limited by {limit_name(outcome)}",
+            *([] if outcome.masks is None else [f"{quality_title([outcome])} {quality_text(outcome)}"]),
         ]
     )
 

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 
 from codesign.exploration.cost_model import CostErrors
-from codesign.exploration.names import RESOURCE_NAMES, design_name, limit_name
+from codesign.exploration.names import RESOURCE_NAMES, design_name, limit_name, quality_text, quality_title
 from codesign.exploration.outcome import Outcome
 
 __all__ = ["front_table"]
@@ -32,7 +32,7 @@ def front_table(best: Sequence[Outcome], errors: CostErrors) -> Table:
         "ms",
         "cycles",
         "multipliers\nat work",
-        "magnitude\nlost",
+        quality_title(best).replace(" ", "\n"),
         "uJ",
         "MHz",
         "LUT4",
@@ -52,7 +52,7 @@ def front_table(best: Sequence[Outcome], errors: CostErrors) -> Table:
             f"{outcome.latency_ms:.2f}",
             f"{outcome.total('cycles'):,}",
             f"{100 * used:.0f} %",
-            "-" if outcome.masks is None else f"{100 * outcome.masks.lost:.1f} %",
+            quality_text(outcome),
             f"~{outcome.energy.total:,.0f}",
             f"{about}{outcome.cost.fmax_mhz:.0f}",
             f"{about}{outcome.cost.luts:,.0f}",

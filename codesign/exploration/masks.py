@@ -8,18 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from codesign.exploration.designs import Pruning
+from codesign.exploration.quality import Quality
 from codesign.exploration.store import content_key
 from codesign.files import output_folder, read_bytes
 from codesign.pruned import kept_count, layer_facts, save_pruned, store_pruned
 from spec.errors import ConfigError, FormatError
 from sw.models import attention_heads, load_matrices
 from sw.pattern import Pattern
+from sw.prune import PrunedMatrix
 from sw.prune_model import PruneOptions, prune_model
 from sw.units import named_shapes
 
-__all__ = ["Masks", "ModelMasks"]
+__all__ = ["Masks", "ModelMasks", "mask_facts", "read_masks"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Masks:
     record_bits_per_kept : float
     mean_length : float
         Weights per vector.
+    quality : Quality, optional
+        If it was measured.
     """
 
     folder: str
@@ -49,6 +54,7 @@ class Masks:
     retained: float
     record_bits_per_kept: float
     mean_length: float
+    quality: Quality | None = None
 
 
 class ModelMasks:
@@ -87,12 +93,12 @@ class ModelMasks:
         key = content_key(model=self.digest, heads=self._heads, pruning=asdict(pruning), version=1)
         folder = self._cache / key
         try:
-            done = _read(folder, key)
+            done = read_masks(folder, key)
         except (ConfigError, FormatError):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with output_folder(folder) as part:
                 self._prune(pruning, part, progress)
-            return _read(folder, key)
+            return read_masks(folder, key)
         if progress is not None:
             progress(self.weights)
         return done
@@ -112,32 +118,46 @@ class ModelMasks:
             progress,
         )
         layers = [store_pruned(name, self._matrices[name].numpy(), its) for name, its in pruned.items()]
-        best = sum(
-            float(np.partition(scores[name], -its.kept, axis=None)[-its.kept :].sum(dtype=np.float64))
-            for name, its in pruned.items()
-            if its.kept
-        )
-        held = sum(float(scores[name][its.mask].sum(dtype=np.float64)) for name, its in pruned.items())
-        whole = sum(float(its.sum(dtype=np.float64)) for its in scores.values())
-        kept = sum(its.kept for its in pruned.values())
-        vectors = sum(its.vectors for its in pruned.values())
-        about = {
-            "weights": self.weights,
-            "kept": kept,
-            "lost": 1 - held / whole if whole else 0.0,
-            "retained": held / best if best else 0.0,
-            "record_bits_per_kept": sum(its.record_bits for its in pruned.values()) / max(kept, 1),
-            "mean_length": kept / max(vectors, 1),
-        }
         facts = [layer_facts(name, its) for name, its in pruned.items()]
         save_pruned(folder, layers, facts, {"pruning": asdict(pruning)})
         # Last, so that a folder without it counts as missing.
-        (folder / "masks.json").write_text(json.dumps(about))
+        (folder / "masks.json").write_text(json.dumps(mask_facts(scores, pruned)))
 
 
-def _read(folder: Path, key: str) -> Masks:
+def mask_facts(
+    magnitudes: Mapping[str, NDArray[np.float32]], pruned: Mapping[str, PrunedMatrix]
+) -> dict[str, float]:
+    """Return what ``Masks`` says of pruned matrices whose dense weights have these magnitudes."""
+    best = sum(
+        float(np.partition(magnitudes[name], -its.kept, axis=None)[-its.kept :].sum(dtype=np.float64))
+        for name, its in pruned.items()
+        if its.kept
+    )
+    held = sum(float(magnitudes[name][its.mask].sum(dtype=np.float64)) for name, its in pruned.items())
+    whole = sum(float(its.sum(dtype=np.float64)) for its in magnitudes.values())
+    kept = sum(its.kept for its in pruned.values())
+    vectors = sum(its.vectors for its in pruned.values())
+    return {
+        "weights": sum(its.size for its in magnitudes.values()),
+        "kept": kept,
+        "lost": 1 - held / whole if whole else 0.0,
+        "retained": held / best if best else 0.0,
+        "record_bits_per_kept": sum(its.record_bits for its in pruned.values()) / max(kept, 1),
+        "mean_length": kept / max(vectors, 1),
+    }
+
+
+def read_masks(folder: Path, key: str) -> Masks:
+    """Return the masks in a folder, whose name is their ``key``.
+
+    Raises
+    ------
+    ConfigError, FormatError
+        If there are none.
+    """
     try:
         about = json.loads(read_bytes(folder / "masks.json"))
-        return Masks(str(folder), key, **about)
-    except (ValueError, TypeError):
+        quality = about.pop("quality", None)
+        return Masks(str(folder), key, **about, quality=None if quality is None else Quality(**quality))
+    except (ValueError, TypeError, AttributeError):
         raise FormatError(f"{folder} holds no masks of an exploration; delete it") from None

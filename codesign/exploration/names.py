@@ -1,11 +1,20 @@
 """Short names of designs, resources and limits, for tables and plots."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from codesign.exploration.outcome import Outcome
 from spec.arch import ArchConfig
 
-__all__ = ["RESOURCE_NAMES", "arch_file", "cause_name", "design_name", "limit_name"]
+__all__ = [
+    "RESOURCE_NAMES",
+    "arch_file",
+    "cause_name",
+    "design_name",
+    "limit_name",
+    "quality_text",
+    "quality_title",
+]
 
 RESOURCE_NAMES: Final = {"luts": "LUT4", "ffs": "registers", "dsps": "DSPs", "brams": "block RAMs"}
 _BUSY: Final = 0.9
@@ -56,3 +65,16 @@ def limit_name(outcome: Outcome) -> str:
     if not lost:
         return "waiting"
     return cause_name(max(lost, key=lambda name: lost[name]))
+
+
+def quality_title(outcomes: Sequence[Outcome]) -> str:
+    """What is known of what pruning costs these designs: a measure's name, or magnitude lost."""
+    measured = next((one.quality for one in outcomes if one.quality is not None), None)
+    return "magnitude lost" if measured is None else measured.name
+
+
+def quality_text(outcome: Outcome) -> str:
+    """The figure that ``quality_title`` names."""
+    if outcome.quality is not None:
+        return f"{outcome.quality.value:.4g}"
+    return "-" if outcome.masks is None else f"{100 * outcome.masks.lost:.1f} %"

@@ -12,6 +12,7 @@ from codesign.exploration.designs import Design
 from codesign.exploration.energy import Energy, estimate_energy
 from codesign.exploration.front import pareto_front
 from codesign.exploration.masks import Masks
+from codesign.exploration.quality import Quality
 from codesign.exploration.technology import Technology
 from spec.arch import ArchConfig
 from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
@@ -22,7 +23,10 @@ RESOURCES: Final = ("luts", "ffs", "dsps", "brams")
 
 
 class Objective(StrEnum):
-    """What less of is better: time and energy of the whole model, share of the board, magnitude lost."""
+    """What less of is better: time and energy of the whole model, share of the board, quality lost.
+
+    Quality is that of the task where it was measured, and the weights' magnitude where it was not.
+    """
 
     LATENCY = "latency"
     AREA = "area"
@@ -157,6 +161,18 @@ class Outcome:
         """Share of the cycles in which the input stream moves a word; exact for every design."""
         return self.total("load_cycles") / self.total("cycles") if self.layers else 0.0
 
+    @property
+    def quality(self) -> Quality | None:
+        """What was measured of the pruned model, if anything."""
+        return None if self.masks is None else self.masks.quality
+
+    @property
+    def lost(self) -> float:
+        """What pruning costs: of the measured quality, or else a share of the magnitude."""
+        if self.masks is None:
+            return 0.0
+        return self.masks.lost if self.masks.quality is None else self.masks.quality.loss
+
     def objective(self, objective: Objective) -> float:
         """Return the figure of which less is better."""
         match objective:
@@ -165,7 +181,7 @@ class Outcome:
             case Objective.AREA:
                 return max(self.usage.values())
             case Objective.QUALITY:
-                return 0.0 if self.masks is None else self.masks.lost
+                return self.lost
             case Objective.ENERGY:
                 return self.energy.total
 
@@ -181,6 +197,9 @@ class Outcome:
             "metadata_bits": None if pruning is None else pruning.metadata_bits,
             "retained": None if masks is None else masks.retained,
             "lost": None if masks is None else masks.lost,
+            "quality_measure": None if self.quality is None else self.quality.name,
+            "quality": None if self.quality is None else self.quality.value,
+            "dense_quality": None if self.quality is None else self.quality.dense,
             "record_bits_per_kept": None if masks is None else masks.record_bits_per_kept,
             "mean_length": None if masks is None else masks.mean_length,
             "columns": self.tokens,

@@ -8,7 +8,7 @@ from plotly.io import to_html
 
 from codesign.exploration.explorer import Exploration
 from codesign.exploration.figures import draw_exploration
-from codesign.exploration.names import arch_file, design_name, limit_name
+from codesign.exploration.names import arch_file, design_name, limit_name, quality_text, quality_title
 from codesign.exploration.outcome import Outcome
 
 __all__ = ["render_page"]
@@ -73,6 +73,7 @@ def _table(best: Sequence[Outcome]) -> str:
         "ms",
         "cycles",
         "used",
+        quality_title(best),
         "µJ",
         "MHz",
         "LUT4",
@@ -94,6 +95,7 @@ def _table(best: Sequence[Outcome]) -> str:
                     f"{outcome.latency_ms:.2f}",
                     f"{outcome.total('cycles'):,}",
                     f"{100 * used:.0f} %",
+                    quality_text(outcome),
                     f"{outcome.energy.total:,.0f} *",
                     f"{cost.fmax_mhz:.0f}{'' if outcome.routed else ' *'}",
                     f"{cost.luts:,.0f}{'' if outcome.routed else ' *'}",
@@ -128,6 +130,12 @@ def _origin(exploration: Exploration) -> str:
         f"times the costs of one each in {technology.name} ({technology.source}). For a chip, without clock "
         f"tree, control and leakage; an FPGA takes several times as much."
     )
+    quality = exploration.best[0].quality
+    if quality is not None:
+        lines.append(
+            f"{quality.name}: measured on held-out data, of the integers that the accelerator multiplies "
+            f"with; the dense model has {quality.dense:.4g}."
+        )
     if exploration.points_per_second is not None:
         lines.append(f"{exploration.points_per_second:.2f} designs per second and core.")
     if refusals:
