@@ -1,6 +1,7 @@
 """How the inputs of one layer become integers: a scale, and what outlying inputs are divided by."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,21 @@ from spec.errors import ConfigError
 from sw.fake_quantize import fake_quantize_inputs, quantize_inputs
 from sw.quantize import check_smoothing, integer_limit
 
-__all__ = ["InputOptions", "InputQuantizer"]
+__all__ = ["InputOptions", "InputQuantizer", "InputScales"]
+
+
+class InputScales(Enum):
+    """How many scales the inputs of a layer have; the value is its name on the command line."""
+
+    TENSOR = "tensor"
+    """One, set by calibration."""
+    TOKEN = "token"
+    """One for every token, found when it comes."""
+
+    @property
+    def per_token(self) -> bool:
+        """Whether every token has its own."""
+        return self is InputScales.TOKEN
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,22 @@ def test_methods_are_compared_and_results_are_kept(folder: Path, tmp_path: Path,
     assert "seed 0: perplexity" in err and "seed 0: perplexity" not in again[2]
 
 
+def test_inputs_are_quantized_as_asked_for(folder: Path, tmp_path: Path, run: Run) -> None:
+    call = ["evaluate", folder / "model", "--train", folder / "text.txt", "-o", tmp_path / "out", *FAST]
+    call += ["--method", "mixed-vector:2", "--sparsity", 0.5, "--recovery", "one-shot", "--json"]
+    found = []
+    for options in ((), ("--input-scales", "token"), ("--smoothing", 0.7)):
+        status, out, err = run(*call, *options)
+        assert status == 0, err
+        (result,) = json.loads(out)["results"]
+        found.append(result)
+
+    # The same model in floating point, three in integers.
+    assert len({one["float"]["perplexity"] for one in found}) == 1
+    assert len({one["integer"]["perplexity"] for one in found}) == 3
+    assert run(*call, "--input-scales", "row")[0] == 2
+
+
 def test_two_processes_give_the_results_of_one(folder: Path, tmp_path: Path, run: Run) -> None:
     call = ["evaluate", folder / "model", "--train", folder / "text.txt", *FAST, "--sparsity", 0.5]
     call += ["--method", "vector:4", "--method", "block:4", "--json"]

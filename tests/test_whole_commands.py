@@ -128,7 +128,7 @@ def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path
         (("embed", " ", "--model", "BERT"), "TEXT must be sentences, but ' ' is empty"),
         (
             ("embed", "a", "--model", "BERT", "--input-scales", "layer"),
-            "`--input-scales` must be token or tensor, not layer",
+            "`--input-scales` must be one of tensor, token, not layer",
         ),
         (("embed", "a", "--model", "BERT", "--smoothing", "2"), "smoothing must be from 0 to 1, not 2"),
         (

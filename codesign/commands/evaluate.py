@@ -66,6 +66,12 @@ def evaluate(
     ramp: Annotated[float, typer.Option("--ramp", help="Share of steps until all is pruned.")] = 0.5,
     distillation: Annotated[float, typer.Option("--distillation", help="Weight of the teacher.")] = 0.9,
     quantized: Annotated[float, typer.Option("--quantized", help="Share of steps with int8 numbers.")] = 0.2,
+    input_scales: Annotated[
+        str, typer.Option("--input-scales", help="Of the integers: tensor (calibrated) or token.")
+    ] = "tensor",
+    smoothing: Annotated[
+        float, typer.Option("--smoothing", help="Of outlying inputs, SmoothQuant's strength, 0 to 1.")
+    ] = 0.0,
     trained: Annotated[
         str, typer.Option("--trained", help="all, no-tables, or matrices: the rest stays as it is.")
     ] = "all",
@@ -91,6 +97,7 @@ def evaluate(
     from codesign.subjects import Subject, TaskKind, choose_device
     from spec.arch import ArchConfig
     from sw.augment import Augmentation
+    from sw.input_quantizer import InputOptions, InputScales
     from sw.mask_search import Allocation
     from sw.pattern import Pattern
     from sw.prune_model import PruneOptions
@@ -118,7 +125,8 @@ def evaluate(
         yielding=True,
     )
     way = parse_choice(RecoveryMethod, "--recovery", recovery)
-    recipe = Recipe(prune, way, options, stages, refit, batches)
+    inputs = InputOptions(parse_choice(InputScales, "--input-scales", input_scales).per_token, smoothing)
+    recipe = Recipe(prune, way, options, stages, refit, batches, inputs)
     grid = _Grid(tuple(method or _METHODS), tuple(sparsity or _SPARSITIES), tuple(head_sparsity or ()))
     trials = grid.trials(recipe, config, range(seed, seed + seeds), tokens)
     subject = Subject(model, train, test, kind, block, judge, Augmentation(spans, replaced))

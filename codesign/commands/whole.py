@@ -160,15 +160,15 @@ def input_options(scales: str | None, smoothing: float | None) -> "InputOptions 
     ConfigError
         If one of them is out of range.
     """
+    from codesign.patterns import parse_choice
     from codesign.whole.compilation import DEFAULT_INPUTS
-    from sw.input_quantizer import InputOptions
+    from sw.input_quantizer import InputOptions, InputScales
 
-    if scales not in (None, "token", "tensor"):
-        raise ConfigError(f"`--input-scales` must be token or tensor, not {scales}")
-    if scales is None and smoothing is None:
+    chosen = None if scales is None else parse_choice(InputScales, "--input-scales", scales)
+    if chosen is None and smoothing is None:
         return None
     return InputOptions(
-        DEFAULT_INPUTS.per_token if scales is None else scales == "token",
+        DEFAULT_INPUTS.per_token if chosen is None else chosen.per_token,
         DEFAULT_INPUTS.smoothing if smoothing is None else smoothing,
     )
 

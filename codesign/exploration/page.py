@@ -19,7 +19,8 @@ h1 { font-size: 1.6em } h2 { font-size: 1.15em; margin-top: 2em }
 table { border-collapse: collapse; font-size: 13px; width: 100% }
 th, td { padding: .3em .5em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th:first-child, td:first-child, td.text { text-align: left }
-code { background: #f3f3f1; padding: .1em .3em; font-size: 12px } input { font: inherit; padding: .2em .5em; width: 22em }
+code { background: #f3f3f1; padding: .1em .3em; font-size: 12px }
+input { font: inherit; padding: .2em .5em; width: 22em }
 .note { color: #666; font-size: 13px }
 """
 _FILTER: Final = """
