@@ -38,6 +38,8 @@ class PrunedLayer:
     direction : Direction
     order : ndarray of int64
         Grouped index -> original index, of outputs (vertical) or inputs (horizontal).
+    smoothing : ndarray of int8, shape (K,), optional
+        Exponents of ``sw.input_quantizer.InputQuantizer`` that quantizing folds the weights with.
     """
 
     name: str
@@ -45,6 +47,7 @@ class PrunedLayer:
     mask: NDArray[np.bool_]
     direction: Direction
     order: NDArray[np.int64]
+    smoothing: NDArray[np.int8] | None = None
 
     def quantize(self, arch: ArchConfig) -> QuantizedLayer:
         """Return the layer with integer weights of ``arch.weight_width`` bits.
@@ -54,8 +57,18 @@ class PrunedLayer:
         ConfigError
             If a weight has no scale, or mask and order do not fit the weights.
         """
-        integers, scales = quantize_rows(self.weights, arch.weight_width)
-        return QuantizedLayer(self.name, integers, self.mask, self.direction, self.order, scales)
+        # By a power of two: exact.
+        folded = self.weights if self.smoothing is None else np.ldexp(self.weights, self.smoothing)
+        integers, scales = quantize_rows(folded, arch.weight_width)
+        return QuantizedLayer(
+            self.name,
+            integers,
+            self.mask,
+            self.direction,
+            self.order,
+            scales,
+            smoothing=self.smoothing,
+        )
 
 
 def kept_count(sparsity: float, weights: int) -> int:
@@ -106,7 +119,7 @@ def save_pruned(
     facts: Sequence[Mapping[str, Any]],
     options: Mapping[str, Any],
 ) -> None:
-    """Write ``masks.npz``, ``weights.npz``, ``orders.npz`` and ``manifest.json``.
+    """Write ``masks.npz``, ``weights.npz``, ``orders.npz``, ``smoothing.npz`` if any, and ``manifest.json``.
 
     Parameters
     ----------
@@ -121,6 +134,9 @@ def save_pruned(
     write_arrays(folder / "masks.npz", {layer.name: layer.mask for layer in layers})
     write_arrays(folder / "weights.npz", {layer.name: layer.weights for layer in layers})
     write_arrays(folder / "orders.npz", {layer.name: layer.order for layer in layers})
+    smoothing = {layer.name: layer.smoothing for layer in layers if layer.smoothing is not None}
+    if smoothing:
+        write_arrays(folder / "smoothing.npz", smoothing)
     manifest = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -143,6 +159,8 @@ def load_pruned(folder: Path) -> tuple[dict[str, Any], list[PrunedLayer]]:
         raise ConfigError(f"{folder} is not a folder; give one that `mixvec prune` wrote")
     manifest = _manifest(folder / "manifest.json")
     masks, weights, orders = (read_arrays(folder / f"{stem}.npz") for stem in ("masks", "weights", "orders"))
+    smoothed = folder / "smoothing.npz"
+    smoothing = read_arrays(smoothed) if smoothed.exists() else {}
     layers = []
     for entry in manifest["layers"]:
         name, direction = entry["name"], entry["direction"]
@@ -156,6 +174,7 @@ def load_pruned(folder: Path) -> tuple[dict[str, Any], list[PrunedLayer]]:
                 masks[name],
                 Direction[direction.upper()],
                 orders[name],
+                smoothing.get(name),
             )
         )
     return manifest, layers

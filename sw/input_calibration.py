@@ -75,13 +75,11 @@ def calibrate_inputs(
         raise ConfigError(f"batches must be at least 1, not {batches}")
     drawn = [task.batch(size, generator, device) for _ in range(batches)]
 
-    def run(listeners: Mapping[str, Callable[[torch.Tensor], None]]) -> None:
-        _run(model, targets, task, drawn, listeners)
-
     peaks = {name: _Peaks() for name in targets}
     smoothing: dict[str, NDArray[np.int8] | None] = dict.fromkeys(targets)
     if options.smoothing or options.per_token:
-        run({name: one.add for name, one in peaks.items()})
+        plain = {name: InputQuantizer(1.0, None, width) for name in targets}
+        _run(model, targets, task, drawn, plain, {name: one.add for name, one in peaks.items()})
     if options.smoothing:
         smoothing = {
             name: peaks[name].smoothing(its.weight(), options.smoothing) for name, its in targets.items()
@@ -90,14 +88,8 @@ def calibrate_inputs(
         return {name: InputQuantizer(None, smoothing[name], width) for name in targets}
     divided = {name: InputQuantizer(1.0, smoothing[name], width) for name in targets}
     histograms = {name: _Histogram() for name in targets}
-    run({name: _then(divided[name].smooth, histograms[name].add) for name in targets})
+    _run(model, targets, task, drawn, divided, {name: one.add for name, one in histograms.items()})
     return {name: InputQuantizer(histograms[name].scale(limit), smoothing[name], width) for name in targets}
-
-
-def _then(
-    smooth: Callable[[torch.Tensor], torch.Tensor], add: Callable[[torch.Tensor], None]
-) -> Callable[[torch.Tensor], None]:
-    return lambda magnitudes: add(smooth(magnitudes))
 
 
 def _run(
@@ -105,15 +97,17 @@ def _run(
     targets: Mapping[str, Target],
     task: Task[Any],
     drawn: Sequence[Any],
+    divided: Mapping[str, InputQuantizer],
     listeners: Mapping[str, Callable[[torch.Tensor], None]],
 ) -> None:
-    """Let listeners hear the magnitudes of every target's inputs, (..., K), checked to be finite."""
+    """Let listeners hear the magnitudes of every target's divided inputs, N x K, checked to be finite."""
     called = set()
 
     def hook(name: str) -> Any:
         def hear(_: nn.Module, inputs: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
             called.add(name)
-            magnitudes = (*inputs, *named.values())[0].detach().to(torch.float32).abs()
+            x = (*inputs, *named.values())[0].detach().to(torch.float32)
+            magnitudes = divided[name].smooth(x.reshape(-1, x.shape[-1])).abs()
             if not bool(magnitudes.isfinite().all()):
                 raise ConfigError(
                     f"inputs of {name} must be finite, but some are NaN or infinite; train the model again"
@@ -149,7 +143,9 @@ class _Peaks:
 
     def add(self, magnitudes: torch.Tensor) -> None:
         """Note the inputs of one call."""
-        found = magnitudes.flatten(0, -2).amax(dim=0)
+        if not len(magnitudes):
+            return
+        found = magnitudes.amax(dim=0)
         self.largest = found if self.largest is None else torch.maximum(self.largest, found)
 
     def smoothing(self, weight: torch.Tensor, strength: float) -> NDArray[np.int8]:
@@ -158,9 +154,9 @@ class _Peaks:
         They are divided by their median, as only ratios count. An input whose weights are all pruned is
         divided until it decides no scale; one that calibration never saw is left as it is.
         """
-        assert self.largest is not None
-        inputs = self.largest.to("cpu", torch.float64).numpy()
         weights = weight.abs().amax(dim=0).to(torch.float64).numpy()
+        largest = torch.zeros(len(weights)) if self.largest is None else self.largest
+        inputs = largest.to("cpu", torch.float64).numpy()
         seen, used = inputs > 0, weights > 0
         exponents = np.zeros(len(inputs))
         both = seen & used

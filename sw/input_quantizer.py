@@ -89,7 +89,7 @@ class InputQuantizer:
                     f"the scale of an input must be a positive float32 number, not {self.scale}; calibrate it"
                 )
         if self.smoothing is not None:
-            check_smoothing(self.smoothing, len(self.smoothing), "an input")
+            check_smoothing(self.smoothing, self.smoothing.size, "an input")
 
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``x`` divided by the powers of two, (..., K): exact."""

@@ -25,7 +25,7 @@ Product = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Int8Linear(nn.Module):
-    """A linear layer in integers, for evaluation: no gradient passes.
+    """A linear layer in integers, for evaluation: no gradient passes, and ``state_dict`` lacks ``inputs``.
 
     ``y = psums * (weight_scales * input_scale) + bias`` in float32, where ``psums`` are the exact
     products of ``weight`` and the integers of ``inputs``, and ``input_scale`` is that of the token.

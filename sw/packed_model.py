@@ -121,6 +121,10 @@ class PackedModel:
         reasons = {name: str(reason) for name, reason in left_out.items()}
         return cls(file.arch, layers, scales, rest, reasons, provenance, data)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A mapping does not travel, its bytes do.
+        return {**vars(self), "data": self.data[:]}
+
     @cached_property
     def kept(self) -> int:
         """Weights stored."""

@@ -46,8 +46,18 @@ class ClusterStream:
     beats: int
 
 
+class _Travelling:
+    """Views of a mapped file become bytes where an object is pickled or copied."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: bytes(value) if isinstance(value, memoryview) else value
+            for name, value in vars(self).items()
+        }
+
+
 @dataclass(frozen=True, eq=False)
-class PackedPass:
+class PackedPass(_Travelling):
     """One pass: its chunk, its clusters, and its packets (PASS to the last VALUES)."""
 
     chunk: int
@@ -56,7 +66,7 @@ class PackedPass:
 
 
 @dataclass(frozen=True, eq=False)
-class PackedLayer:
+class PackedLayer(_Travelling):
     """One layer of a packed file.
 
     Parameters

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from sw.bits import pack_fields, pad_to_word
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.unpack import PackedFile, unpack
+from tests.command_runs import Run
 from tests.small_layers import smoothed
 
 ARCH = ArchConfig(clusters=2, lanes=2, tokens=2, segment=8, activation_depth=8, value_depth=64, block_depth=4)
@@ -307,3 +309,19 @@ def test_stripes_of_3_bits_are_whole_and_end_in_zeros(edit: Callable[[bytes], by
     ]
     with pytest.raises(FormatError, match=message):
         unpack(reframe(packets))
+
+
+def test_inspect_prints_provenance_as_it_is(run: Run, tmp_path: Path) -> None:
+    for provenance, shown in (
+        (
+            {"model": "my[/x] [bold]b\x1b[31m", "nested": [1] * 20000},
+            "a whole model: model my[/x] [bold]b?[31m",
+        ),
+        ({}, None),
+        (5, None),
+    ):
+        (tmp_path / "x.mxv").write_bytes(pack([example()], ARCH, {"provenance": provenance}))
+        status, out, err = run("inspect", tmp_path / "x.mxv")
+        assert status == 0, err
+        assert ("a whole model" in out) == (shown is not None)
+        assert shown is None or shown in out

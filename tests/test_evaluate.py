@@ -75,7 +75,7 @@ def test_inputs_are_quantized_as_asked_for(folder: Path, tmp_path: Path, run: Ru
     # The same model in floating point, three in integers.
     assert len({one["float"]["perplexity"] for one in found}) == 1
     assert len({one["integer"]["perplexity"] for one in found}) == 3
-    assert run(*call, "--input-scales", "row")[0] == 2
+    assert "`--input-scales` must be one of tensor, token, not row" in run(*call, "--input-scales", "row")[2]
 
 
 def test_two_processes_give_the_results_of_one(folder: Path, tmp_path: Path, run: Run) -> None:

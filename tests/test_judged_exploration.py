@@ -1,6 +1,7 @@
 """`mixvec explore --train`: what every pruning costs the model's answers, in the same table as its speed."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from codesign.subjects import Subject, load_subject
 from codesign.trials import Trial, run_trial
 from codesign.whole.compilation import default_recipe
 from spec.arch import ArchConfig
+from sw.int8 import int8_model
 from sw.pattern import Pattern
 from sw.targets import find_targets
 from tests.command_runs import Run, is_one_sentence
 from tests.letter_folder import write_letter_folder
-from tests.tiny_language import tiny_tokens
+from tests.tiny_language import tiny_model, tiny_tokens
 
 GRID = (
     "--clusters",
@@ -59,39 +61,41 @@ def explored(run: Run, folder: Path, output: Path, *options: object) -> list[dic
     return rows
 
 
-def test_quality_is_what_evaluate_measures_of_the_same_masks(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_quality_and_cycles_are_those_of_the_same_integers(run: Run, folder: Path, tmp_path: Path) -> None:
     rows = explored(run, folder, tmp_path / "found", "--sparsity", "0.5,0.9")
 
     assert len(rows) == 8 and {row["quality_measure"] for row in rows} == {"perplexity"}
     subject = Subject(str(folder / "model"), folder / "text.txt")
-    for lanes, sparsity in ((2, 0.5), (4, 0.9)):
+    for clusters, lanes, sparsity in ((1, 2, 0.5), (2, 4, 0.9)):
         model, task = load_subject(subject)
         dense = task.measure(model)["perplexity"]
-        arch = ArchConfig(clusters=1, lanes=lanes, tokens=1)
+        arch = ArchConfig(clusters=clusters, lanes=lanes, tokens=2)
         pattern = Pattern(arch, metadata_bits=2.0)
         recipe = default_recipe(arch, 24)
         recipe = replace(recipe, stages=1, prune=replace(recipe.prune, pattern=pattern))
+        # Packs the integers that it judges, and counts every cycle by itself.
         trial = run_trial(Trial(pattern, sparsity, recipe, 3, arch), model, task, device=torch.device("cpu"))
-        same = [row for row in rows if (row["lanes"], row["sparsity"]) == (lanes, sparsity)]
-        assert len(same) == 2
-        for row in same:
-            assert row["quality"] == trial["integer"]["perplexity"] and row["dense_quality"] == dense
-            assert row["kept"] == trial["kept"] and row["bits"] > 0
+        (row,) = [
+            row
+            for row in rows
+            if (row["clusters"], row["lanes"], row["sparsity"]) == (clusters, lanes, sparsity)
+        ]
+        assert row["quality"] == trial["integer"]["perplexity"] and row["dense_quality"] == dense
+        assert (row["kept"], row["bits"]) == (trial["kept"], trial["bits"])
+        assert (row["compute_cycles"], row["cycles"]) == (trial["compute_cycles"], trial["cycles"])
 
 
-def test_cycles_and_quality_are_of_the_same_weights(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_what_is_kept_for_cycles_are_the_judged_integers(run: Run, folder: Path, tmp_path: Path) -> None:
     (row, _) = explored(run, folder, tmp_path / "found", "--sparsity", "0.97", "--lanes", "4")
 
     (masks,) = (tmp_path / "cache" / "masks").iterdir()
     _, layers = load_pruned(masks)
+    arch = ArchConfig(clusters=1, lanes=4, tokens=2)
     model, task = load_subject(Subject(str(folder / "model"), folder / "text.txt"))
-    targets = find_targets(model)
-    for layer in layers:
-        targets[layer.name].assign(torch.from_numpy(layer.weights))
-    assert sum(int(layer.mask.sum()) for layer in layers) == row["kept"]
-    # In floating point: far nearer to what was judged than the dense model is.
-    distance = abs(task.measure(model)["perplexity"] - row["quality"])
-    assert distance < 0.1 * abs(row["dense_quality"] - row["quality"])
+    integers = {layer.name: layer.quantize(arch) for layer in layers}
+    assert any(layer.smoothing is not None and layer.smoothing.any() for layer in layers)
+    whole = int8_model(model, integers, dict.fromkeys(integers), find_targets(model))
+    assert task.measure(whole)["perplexity"] == row["quality"]
 
 
 def test_a_pruning_is_judged_once(
@@ -145,6 +149,30 @@ def test_what_cannot_be_judged_is_refused(
 
     assert (status, out) == (2, "") and is_one_sentence(err), err
     assert message in err
+
+
+def test_a_model_that_breaks_down_is_one_sentence(run: Run, folder: Path, tmp_path: Path) -> None:
+    model: Any = tiny_model()
+    with torch.no_grad():
+        model.transformer.ln_f.weight *= 1e38
+    shutil.copytree(folder / "model", tmp_path / "model")
+    model.save_pretrained(tmp_path / "model")
+    call = ("explore", tmp_path / "model", "-o", tmp_path / "found", *GRID, "--train", folder / "text.txt")
+
+    status, out, err = run(*call)
+
+    assert (status, out) == (2, "") and is_one_sentence(err), err
+    assert "cannot be judged: its perplexity is not finite" in err
+
+
+@pytest.mark.parametrize("model", ["gpt2", "mine.npy"])
+def test_what_does_not_run_is_not_judged(run: Run, folder: Path, tmp_path: Path, model: str) -> None:
+    call = ("explore", model, "-o", tmp_path / "found", *GRID, "--train", folder / "text.txt")
+
+    status, out, err = run(*call)
+
+    assert (status, out) == (2, "") and is_one_sentence(err), err
+    assert f"`--train` needs a model that runs, `minilm` or a model folder, not {model}" in err
 
 
 def test_a_packed_file_is_judged_already(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import copy
 import os
+import pickle
 import resource
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,12 @@ from transformers import BertConfig, BertModel
 from codesign.packed import quantized
 from codesign.twins import TWIN_BAUD, TWIN_TIMEOUT, start_twin
 from codesign.whole import BackendKind, BoardPort, PackedModel, attach, compile_model, load_model, save_model
-from codesign.whole.compilation import default_recipe
 from sim.errors import SimulatorError
 from sim.twin import Twin
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
-from sw.input_quantizer import InputOptions
 from sw.int8 import int8_model
 from sw.pack import pack
-from sw.recovery import RecoveryOptions, Trained
-from sw.scores import Score
-from sw.sparse_model import RecoveryMethod
 from sw.targets import find_targets
 from tests.tiny_models import VOCABULARY, StackedModel, tiny_gpt2
 
@@ -170,26 +165,16 @@ def test_a_packed_model_comes_back_from_its_file(packed: PackedModel, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["model.mxv"]
 
 
-@pytest.mark.parametrize(
-    "options", [InputOptions(), InputOptions(per_token=True), InputOptions(smoothing=0.5)]
-)
-def test_inputs_are_quantized_as_asked_for(gpt2: nn.Module, options: InputOptions) -> None:
-    packed = compile_model(gpt2, ARCH, 0.6, inputs(1), inputs=options)
+def test_a_mapped_model_travels(packed: PackedModel, tmp_path: Path) -> None:
+    save_model(packed, tmp_path / "model.mxv")
+    mapped = load_model(tmp_path / "model.mxv")
 
-    assert {scale is None for scale in packed.scales.values()} == {options.per_token}
-    assert {layer.smoothing is None for layer in packed.layers.values()} == {options.smoothing == 0}
-    assert packed.provenance["inputs"] == ("per token" if options.per_token else "per tensor")
-    assert packed.provenance["smoothing"] == options.smoothing
-    with attach(gpt2, packed, "reference", tell=lambda sentence: None):
-        found = run(gpt2)
-    assert torch.equal(found, run(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))))
-
-
-def test_compiling_again_gives_the_same_bytes(gpt2: nn.Module, packed: PackedModel) -> None:
-    before = copy.deepcopy(gpt2.state_dict())
-
-    assert compile_model(gpt2, ARCH, 0.6, inputs(3), provenance={"model": "tiny"}).data == packed.data
-    assert all(torch.equal(value, before[name]) for name, value in gpt2.state_dict().items())
+    for back in (pickle.loads(pickle.dumps(mapped)), copy.deepcopy(mapped)):
+        assert back.data == packed.data
+        for name, layer in back.layers.items():
+            streams = [layer.head, *(one.data for one in layer.passes), layer.tail]
+            assert all(isinstance(one, bytes) for one in streams)
+            assert np.array_equal(layer.weights, packed.layers[name].weights)
 
 
 @pytest.mark.parametrize(
@@ -310,42 +295,6 @@ def test_a_bert_encoder_runs_with_its_padding() -> None:
         f"layer0.{part}" for part in ("qkv", "attention_output", "ff_up", "ff_down")
     }
     assert torch.equal(found["reference"], found["estimate"])
-
-
-def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer() -> None:
-    gpt2 = tiny_gpt2()
-    one_cut = replace(default_recipe(ARCH, 2), recovery=RecoveryMethod.NONE)
-    training = RecoveryOptions(
-        steps=200, score=Score.ACTIVATION, distillation=1.0, quantized=0.2, trained=Trained.MATRICES
-    )
-    trained = replace(one_cut, recovery=RecoveryMethod.FINE_TUNE, training=training)
-    steps: list[int] = []
-
-    errors = []
-    for recipe in (one_cut, trained):
-        packed = compile_model(gpt2, ARCH, 0.6, inputs(2), recipe=recipe, progress=steps.append)
-        integers = int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))
-        errors.append(float((run(integers) - run(gpt2)).square().mean()))
-        with attach(gpt2, packed, "estimate", tell=lambda sentence: None):
-            assert torch.equal(run(gpt2), run(integers))
-
-    assert errors[1] < 0.5 * errors[0]
-    assert sum(steps) == training.steps
-    assert packed.provenance["steps"] == training.steps
-
-
-@pytest.mark.parametrize("trained", [Trained.ALL, Trained.NO_TABLES])
-def test_a_recipe_that_trains_what_is_not_packed_is_refused(gpt2: nn.Module, trained: Trained) -> None:
-    training = RecoveryOptions(trained=trained)
-    recipe = replace(default_recipe(ARCH, 1), recovery=RecoveryMethod.FINE_TUNE, training=training)
-
-    with pytest.raises(ConfigError, match="may train the matrices alone"):
-        compile_model(gpt2, ARCH, 0.5, inputs(1), recipe=recipe)
-
-
-def test_calibration_needs_inputs(gpt2: nn.Module) -> None:
-    with pytest.raises(ConfigError, match="needs at least one batch of the model's inputs, not none"):
-        compile_model(gpt2, ARCH, 0.5, [])
 
 
 def test_a_simulator_that_dies_is_named_and_the_model_comes_back(

@@ -116,12 +116,6 @@ def explore(
     packed = is_packed(model)
     if packed and (sparsity or metadata_bits):
         raise ConfigError(f"{model} is pruned already; leave `--sparsity` and `--metadata-bits` out")
-    if packed and train is not None:
-        raise ConfigError(
-            f"{model} is pruned already, so its quality is the same everywhere; leave `--train` out"
-        )
-    if train is None and (test is not None or steps):
-        raise ConfigError("`--test` and `--steps` belong to `--train`; give the data to measure quality with")
     varied = {
         "clusters": clusters,
         "lanes": lanes,
@@ -135,7 +129,6 @@ def explore(
         {name: _numbers(name, text, int) for name, text in varied.items() if text is not None},
         () if packed else _numbers("sparsity", sparsity or "0.8", float),
         () if packed else _numbers("metadata_bits", metadata_bits or f"{METADATA_BITS}", float),
-        judged=train is not None,
     )
     if trials is None and space.size > _MOST_DESIGNS:
         note(f"{space.size:,} designs are too many to measure all: a search asks for {_TRIALS} of them")

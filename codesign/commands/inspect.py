@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
+
 from codesign.commands.options import JsonFlag, Packed
 from codesign.console import print_json, print_tables, waiting
 
@@ -66,14 +68,16 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
             "layers",
             [{name: facts[name] for name in facts if name not in ("checks", "smoothed")} for facts in layers],
         ),
-        *([] if packed.model is None else [_provenance(packed.model)]),
+        *([] if packed.model is None else _provenance(packed.model)),
         f"checked: {', '.join(layers[0]['checks'])}",
     )
     return 0
 
 
-def _provenance(model: Mapping[str, Any]) -> str:
-    """Return one line on where a whole model comes from; it has been read, so it may hold anything."""
+def _provenance(model: Mapping[str, Any]) -> list[str]:
+    """A line on where a whole model comes from, if it says so; what was read may hold anything."""
     told = model.get("provenance")
     facts = told.items() if isinstance(told, dict) else ()
-    return "a whole model: " + ", ".join(f"{name} {value}" for name, value in facts)
+    plain = [f"{name} {value}" for name, value in facts if isinstance(value, str | int | float)]
+    line = "".join(letter if letter.isprintable() else "?" for letter in ", ".join(plain))
+    return [escape(f"a whole model: {line}")] if plain else []

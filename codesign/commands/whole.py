@@ -46,10 +46,10 @@ PackedFile: TypeAlias = Annotated[
 ]
 InputScales: TypeAlias = Annotated[
     str | None,
-    typer.Option("--input-scales", help="token (one each, found as it comes) or tensor (calibrated); token."),
+    typer.Option("--input-scales", help="Of a model that is pruned now: token (the default) or tensor."),
 ]
 Smoothing: TypeAlias = Annotated[
-    float | None, typer.Option("--smoothing", help="Of outlying inputs, SmoothQuant's strength, 0 to 1; 0.7.")
+    float | None, typer.Option("--smoothing", help="Of a model that is pruned now: strength, 0 to 1; 0.7.")
 ]
 SaveFile: TypeAlias = Annotated[
     Path | None, typer.Option("--save", metavar="FILE.mxv", help="Keep the packed model for `--packed`.")

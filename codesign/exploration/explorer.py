@@ -102,7 +102,7 @@ class Explorer:
     Raises
     ------
     ConfigError
-        If the board is unknown.
+        If ``test`` or ``steps`` come without ``train``.
     """
 
     board: str = "ulx3s"
@@ -119,6 +119,12 @@ class Explorer:
     train: Path | None = None
     test: Path | None = None
     steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.train is None and (self.test is not None or self.steps):
+            raise ConfigError(
+                "`--test` and `--steps` belong to `--train`; give the data to measure quality with"
+            )
 
     @property
     def limits(self) -> Limits:
@@ -139,8 +145,13 @@ class Explorer:
         Raises
         ------
         ConfigError, FormatError
-            If the model cannot be read, or no design runs it within the limits.
+            If the model cannot be read or judged, or no design runs it within the limits.
         """
+        if self.train is not None and is_packed(model):
+            raise ConfigError(
+                f"{model} is pruned already, so its quality is the same everywhere; leave `--train` out"
+            )
+        space = replace(space, judged=self.train is not None)
         store, workers = Store(cache_folder() / "explore"), self.workers or os.cpu_count() or 1
         with Engine(store, workers=workers, cluster=self.cluster) as engine:
             return self._explore(_Subject(self, model, engine, show), space, show)

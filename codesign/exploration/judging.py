@@ -2,9 +2,11 @@
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ from torch import nn
 from codesign.evaluation import subject_facts
 from codesign.exploration.designs import Pruning
 from codesign.exploration.masks import Masks, mask_facts, read_masks
+from codesign.exploration.measuring import code_digest
 from codesign.exploration.quality import Quality
 from codesign.exploration.store import content_key
 from codesign.files import output_folder
@@ -30,12 +33,13 @@ __all__ = ["JudgedMasks"]
 _BATCHES: Final = 24
 _QUANTIZED: Final = 0.2
 """Share of the training steps with the accelerator's integers."""
-_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
 class JudgedMasks:
-    """Prunes one model for any ``Pruning`` and measures what is left; what was done before is found again.
+    """Prunes one model for any ``Pruning`` and measures its integers; what was done before is found again.
+
+    Inputs are quantized as by ``compile_model``.
 
     Parameters
     ----------
@@ -58,6 +62,9 @@ class JudgedMasks:
 
     @cached_property
     def _loaded(self) -> tuple[nn.Module, Task[Any]]:
+        model = self.subject.model
+        if model != "minilm" and not Path(model).is_dir():
+            raise ConfigError(f"`--train` needs a model that runs, `minilm` or a model folder, not {model}")
         return load_subject(self.subject)
 
     @cached_property
@@ -66,8 +73,14 @@ class JudgedMasks:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of model and data."""
-        return content_key(subject=subject_facts(self.subject), steps=self.steps, version=_VERSION)
+        """Hash of model, data, and the code that prunes and judges."""
+        model, _ = self._loaded
+        weights = sha256()
+        for name, parameter in model.named_parameters():
+            weights.update(f"{name} {tuple(parameter.shape)}".encode())
+            weights.update(parameter.detach().to(torch.float32).contiguous().numpy().tobytes())
+        facts = subject_facts(self.subject)
+        return content_key(subject=facts, weights=weights.hexdigest(), steps=self.steps, code=code_digest())
 
     @cached_property
     def weights(self) -> int:
@@ -117,19 +130,31 @@ class JudgedMasks:
             if progress is not None:
                 progress(share)
 
-        sparse = sparsify(
-            copy.deepcopy(model),
-            task,
-            kept_count(pruning.sparsity, self.weights),
-            self._recipe(pruning),
-            progress=advance,
-        )
-        integers = sparse.integer_model(pruning.arch, sparse.inputs())
-        with torch.no_grad():
-            value = task.measure(integers)[task.quality]
+        try:
+            sparse = sparsify(
+                copy.deepcopy(model),
+                task,
+                kept_count(pruning.sparsity, self.weights),
+                self._recipe(pruning),
+                progress=advance,
+            )
+            inputs = sparse.inputs()
+            value = task.measure(sparse.integer_model(pruning.arch, inputs))[task.quality]
+        # A model without finite numbers fails in whatever meets them first.
+        except (ArithmeticError, RuntimeError) as error:
+            raise ConfigError(_breakdown(pruning, str(error).split("\n")[0][:120].rstrip("."))) from None
         quality = Quality(task.quality, value, self._dense, task.rising)
+        if not (math.isfinite(quality.value) and math.isfinite(quality.dense)):
+            raise ConfigError(_breakdown(pruning, f"its {quality.name} is not finite"))
         layers = [
-            PrunedLayer(name, sparse.targets[name].weight().numpy(), its.mask, its.direction, its.order)
+            PrunedLayer(
+                name,
+                sparse.targets[name].weight().numpy(),
+                its.mask,
+                its.direction,
+                its.order,
+                inputs[name].smoothing,
+            )
             for name, its in sparse.pruned.items()
         ]
         about = {**mask_facts(dense, sparse.pruned), "quality": asdict(quality)}
@@ -139,3 +164,10 @@ class JudgedMasks:
         (folder / "masks.json").write_text(json.dumps(about, allow_nan=False))
         if progress is not None:
             progress(self.weights - told)
+
+
+def _breakdown(pruning: Pruning, reason: str) -> str:
+    return (
+        f"the model with {pruning.lanes} lanes at sparsity {pruning.sparsity:g} cannot be judged: {reason}; "
+        f"lower `--sparsity` or `--steps`, or check the model"
+    )

@@ -24,7 +24,7 @@ from sw.pack import pack
 from sw.plan import SegmentedLayer
 from sw.unpack import unpack
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["Measurement", "code_digest", "measure"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Measurement:
             arch=self.arch.model_dump(),
             tokens=self.tokens,
             causes=self.causes,
-            code=_code_digest(),
+            code=code_digest(),
         )
 
 
@@ -124,7 +124,7 @@ def _layers(source: str, content: str, weight_width: int) -> list[QuantizedLayer
 
 
 @lru_cache(maxsize=1)
-def _code_digest() -> str:
+def code_digest() -> str:
     """Hash of the sources that decide about schedule, stream and cycles."""
     digest = hashlib.sha256()
     packages: Mapping[str, Any] = {"spec": spec, "sw": sw, "hw": hw}

@@ -90,6 +90,8 @@ class Attachment:
 
     def _product(self, layer: PackedLayer) -> Callable[[torch.Tensor], torch.Tensor]:
         def product(activations: torch.Tensor) -> torch.Tensor:
+            if not activations.shape[1]:  # an expert that nothing is sent to, for example
+                return activations.new_zeros((layer.rows, 0), dtype=torch.int64)
             integers = np.ascontiguousarray(activations.cpu().numpy())
             outputs = self.backend.multiply(layer, integers)
             tokens = int(integers.shape[1])

@@ -15,6 +15,7 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.input_batches import InputBatches
 from sw.input_quantizer import InputOptions
+from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.packed_model import PackedModel, rest_fingerprint
 from sw.pattern import Pattern
@@ -119,25 +120,22 @@ def compile_model(
     tell("pruning and recovering")
     sparse = sparsify(dense, task, kept, chosen, targets=targets, checkpoint=checkpoint, progress=progress)
     tell("packing")
-    quantizers = sparse.inputs()
-    layers = []
-    for layer in sparse.quantized(arch, quantizers):
-        try:
-            pack([layer], arch)
-        except ConfigError as error:
-            left_out[layer.name] = str(error)
-            continue
-        layers.append(layer)
-    if not layers:
-        raise ConfigError(f"the architecture can hold no layer of the model: {next(iter(left_out.values()))}")
-    packed = {layer.name: targets[layer.name] for layer in layers}
-    own = find_targets(model)
-    if len(packed) < len(targets):
-        for name in targets.keys() - packed.keys():
+    quantizers, packed, own = sparse.inputs(), dict(targets), find_targets(model)
+    while True:
+        layers, refused = _packable(sparse.quantized(arch, {name: quantizers[name] for name in packed}), arch)
+        if not refused:
+            break
+        left_out |= refused
+        for name in refused:
             targets[name].assign(own[name].weight())
-        # Trained numbers were rounded with these quantizers; without training the model as it is sets them.
+            del packed[name]
+        if not packed:
+            raise ConfigError(
+                f"the architecture can hold no layer of the model: {next(iter(refused.values()))}"
+            )
+        # Trained numbers were rounded with these quantizers; without training the model as it is sets them,
+        # and with them the integers, which may now not fit.
         quantizers = sparse.rounding.inputs or sparse.rounding.calibrate(dense, packed)
-        layers = sparse.quantized(arch, {name: quantizers[name] for name in packed})
     return PackedModel.of(
         layers,
         arch,
@@ -146,6 +144,21 @@ def compile_model(
         left_out=left_out,
         provenance={"sparsity": sparsity, **_facts(chosen, task), **(provenance or {})},
     )
+
+
+def _packable(
+    layers: Sequence[QuantizedLayer], arch: ArchConfig
+) -> tuple[list[QuantizedLayer], dict[str, str]]:
+    """Layers that the architecture can hold, and why it cannot hold the others."""
+    held, refused = [], {}
+    for layer in layers:
+        try:
+            pack([layer], arch)
+        except ConfigError as error:
+            refused[layer.name] = str(error)
+            continue
+        held.append(layer)
+    return held, refused
 
 
 def _facts(recipe: Recipe, task: Task[Any]) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""Compiling a model: what is packed, how its inputs are quantized, what is left out, what is refused."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from codesign.whole import PackedModel, attach, compile_model
+from codesign.whole.compilation import default_recipe
+from spec.arch import ArchConfig
+from spec.errors import ConfigError
+from sw.input_quantizer import InputOptions
+from sw.int8 import int8_model
+from sw.recovery import RecoveryOptions, Trained
+from sw.scores import Score
+from sw.sparse_model import RecoveryMethod
+from tests.tiny_models import VOCABULARY, tiny_gpt2
+
+ARCH = ArchConfig.load("tiny")
+TOKENS = torch.randint(VOCABULARY, (2, 6), generator=torch.Generator().manual_seed(3))
+"""Two rows of six tokens: an even number of tiles, and 12 columns for T = 2."""
+
+
+def inputs(count: int) -> list[dict[str, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(1)
+    return [{"input_ids": torch.randint(VOCABULARY, (4, 12), generator=generator)} for _ in range(count)]
+
+
+def run(model: nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        logits: torch.Tensor = model(input_ids=TOKENS).logits
+        return logits
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> nn.Module:
+    """A model some of whose features are far larger than the others."""
+    model: Any = tiny_gpt2()
+    with torch.no_grad():
+        for block in model.transformer.h:
+            block.ln_1.weight[::7] *= 30
+            block.ln_2.weight[3] *= 10
+    plain: nn.Module = model
+    return plain
+
+
+@pytest.fixture(scope="module")
+def packed(gpt2: nn.Module) -> PackedModel:
+    return compile_model(gpt2, ARCH, 0.6, inputs(3), provenance={"model": "tiny"})
+
+
+@pytest.mark.parametrize(
+    "options", [InputOptions(), InputOptions(per_token=True), InputOptions(smoothing=0.5)]
+)
+def test_inputs_are_quantized_as_asked_for(gpt2: nn.Module, options: InputOptions) -> None:
+    packed = compile_model(gpt2, ARCH, 0.6, inputs(1), inputs=options)
+
+    assert {scale is None for scale in packed.scales.values()} == {options.per_token}
+    assert {layer.smoothing is None for layer in packed.layers.values()} == {options.smoothing == 0}
+    assert packed.provenance["inputs"] == ("per token" if options.per_token else "per tensor")
+    assert packed.provenance["smoothing"] == options.smoothing
+    with attach(gpt2, packed, "reference", tell=lambda sentence: None):
+        found = run(gpt2)
+    assert torch.equal(found, run(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))))
+
+
+class Chain(nn.Module):
+    """Four layers, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(48, 16), nn.Linear(16, 48)
+        self.third, self.fourth = nn.Linear(48, 16), nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.second(self.first(x).relu()).relu()
+        found: torch.Tensor = self.fourth(self.third(hidden).relu())
+        return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_layers_that_psums_exclude_are_left_out_whatever_that_changes(seed: int) -> None:
+    """What is left out changes the inputs of the others, their smoothing and so their integers."""
+    arch = ArchConfig(clusters=1, lanes=2, tokens=2, psum_width=17)
+    torch.manual_seed(seed)
+    model = Chain()
+    try:
+        packed = compile_model(model, arch, 0.7, [torch.randn(8, 48) for _ in range(2)])
+    except ConfigError as error:
+        assert "the architecture can hold no layer of the model" in str(error)
+        return
+    assert packed.layers.keys() | packed.left_out.keys() == {"first", "second", "third", "fourth"}
+    assert all("raise `psum_width`" in reason for reason in packed.left_out.values())
+
+
+class Pooled(nn.Module):
+    """One layer meets a single vector, and one of two meets nothing at times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.left, self.right = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        chosen, found = x[:, 0] > 0, torch.zeros_like(x)
+        found[chosen], found[~chosen] = self.left(x[chosen]), self.right(x[~chosen])
+        gated: torch.Tensor = found * self.gate(x.mean(dim=0)).sigmoid()
+        return gated
+
+
+def test_inputs_of_one_vector_and_of_none_are_calibrated() -> None:
+    torch.manual_seed(0)
+    model, batches = Pooled(), [torch.randn(4, 16), torch.randn(4, 16), torch.randn(4, 16).abs()]
+
+    packed = compile_model(model, ARCH, 0.5, batches)
+
+    assert set(packed.layers) == {"gate", "left", "right"}
+    with attach(model, packed, "reference"), torch.no_grad():
+        found = model(batches[-1])
+    integers = int8_model(model, packed.layers, packed.scales, packed.targets(model))
+    with torch.no_grad():
+        assert torch.equal(found, integers(batches[-1]))
+
+
+def test_compiling_again_gives_the_same_bytes(gpt2: nn.Module, packed: PackedModel) -> None:
+    before = copy.deepcopy(gpt2.state_dict())
+
+    assert compile_model(gpt2, ARCH, 0.6, inputs(3), provenance={"model": "tiny"}).data == packed.data
+    assert all(torch.equal(value, before[name]) for name, value in gpt2.state_dict().items())
+
+
+def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer() -> None:
+    gpt2 = tiny_gpt2()
+    one_cut = replace(default_recipe(ARCH, 2), recovery=RecoveryMethod.NONE)
+    training = RecoveryOptions(
+        steps=200, score=Score.ACTIVATION, distillation=1.0, quantized=0.2, trained=Trained.MATRICES
+    )
+    trained = replace(one_cut, recovery=RecoveryMethod.FINE_TUNE, training=training)
+    steps: list[int] = []
+
+    errors = []
+    for recipe in (one_cut, trained):
+        packed = compile_model(gpt2, ARCH, 0.6, inputs(2), recipe=recipe, progress=steps.append)
+        integers = int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))
+        errors.append(float((run(integers) - run(gpt2)).square().mean()))
+        with attach(gpt2, packed, "estimate", tell=lambda sentence: None):
+            assert torch.equal(run(gpt2), run(integers))
+
+    assert errors[1] < 0.5 * errors[0]
+    assert sum(steps) == training.steps
+    assert packed.provenance["steps"] == training.steps
+
+
+@pytest.mark.parametrize("trained", [Trained.ALL, Trained.NO_TABLES])
+def test_a_recipe_that_trains_what_is_not_packed_is_refused(gpt2: nn.Module, trained: Trained) -> None:
+    training = RecoveryOptions(trained=trained)
+    recipe = replace(default_recipe(ARCH, 1), recovery=RecoveryMethod.FINE_TUNE, training=training)
+
+    with pytest.raises(ConfigError, match="may train the matrices alone"):
+        compile_model(gpt2, ARCH, 0.5, inputs(1), recipe=recipe)
+
+
+def test_calibration_needs_inputs(gpt2: nn.Module) -> None:
+    with pytest.raises(ConfigError, match="needs at least one batch of the model's inputs, not none"):
+        compile_model(gpt2, ARCH, 0.5, [])
