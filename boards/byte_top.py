@@ -22,6 +22,7 @@ from hw.emit import emit_component, emit_verilog
 from hw.family import Family, family_of
 from hw.instance import place
 from hw.pipeline import delay
+from hw.register_slice import RegisterSlice
 from spec.arch import ArchConfig
 
 __all__ = ["ByteTop", "emit_byte_top"]
@@ -73,11 +74,17 @@ class ByteTop(wiring.Component):
         m.d.core += quiet.eq(wait != 0)
         with m.If(wait != 0):
             m.d.core += wait.eq(wait - 1)
-        wiring.connect(m, narrower.o, wiring.flipped(self.o))
+        # Pins lie far from everything: registers between, or a handshake travels there and back in a cycle.
+        m.submodules.arriving, m.submodules.leaving = arriving, leaving = (
+            rename(RegisterSlice(8)),
+            rename(RegisterSlice(8)),
+        )
+        wiring.connect(m, wiring.flipped(self.i), arriving.i)
+        wiring.connect(m, arriving.o, widener.i)
+        wiring.connect(m, narrower.o, leaving.i)
+        wiring.connect(m, leaving.o, wiring.flipped(self.o))
         m.d.comb += [
-            widener.i.payload.eq(self.i.payload),
-            widener.i.valid.eq(self.i.valid & ~quiet),
-            self.i.ready.eq(widener.i.ready & ~quiet),
+            arriving.clear.eq(quiet),
             accelerator.i.payload.eq(widener.o.payload),
             accelerator.i.valid.eq(widener.o.valid),
             widener.o.ready.eq(accelerator.i.ready),
