@@ -9,13 +9,15 @@ import math
 import struct
 from typing import Final
 
-__all__ = ["MAX_BASE", "MAX_CODE", "MIN_BASE", "STEPS_PER_OCTAVE", "scale_value"]
+__all__ = ["MAX_BASE", "MAX_CODE", "MAX_SMOOTHING", "MIN_BASE", "STEPS_PER_OCTAVE", "scale_value"]
 
 STEPS_PER_OCTAVE: Final = 16
 MAX_CODE: Final = 255
 MIN_BASE: Final = -126 * STEPS_PER_OCTAVE + MAX_CODE
 """Smallest base: every code is then still a normal float32."""
 MAX_BASE: Final = 127 * STEPS_PER_OCTAVE
+MAX_SMOOTHING: Final = 30
+"""Largest magnitude of an input's smoothing exponent: far from where float32 weights overflow."""
 
 # Mantissas in float32, so that every scale is a float32 exactly, on every machine.
 _MANTISSAS: Final = tuple(

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spec.errors import ConfigError
+from spec.scale import MAX_SMOOTHING
 from sw.input_quantizer import InputOptions, InputQuantizer
 from sw.pretrained import evaluating
-from sw.quantize import MAX_EXPONENT, integer_limit
+from sw.quantize import integer_limit
 from sw.targets import Target
 from sw.task import Task
 
@@ -165,7 +166,7 @@ class _Peaks:
             exponents[both] = ideal - np.median(ideal)
             divided = np.median(np.log2(inputs[both]) - exponents[both])
             exponents[seen & ~used] = np.log2(inputs[seen & ~used]) - divided
-        return np.clip(np.rint(exponents), -MAX_EXPONENT, MAX_EXPONENT).astype(np.int8)
+        return np.clip(np.rint(exponents), -MAX_SMOOTHING, MAX_SMOOTHING).astype(np.int8)
 
 
 class _Histogram:

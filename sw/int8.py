@@ -64,10 +64,6 @@ class Int8Linear(nn.Module):
         magnitude = int(weight.to(torch.int64).abs().sum(dim=1).max()) << (inputs.width - 1)
         self._exact = torch.float32 if magnitude < 1 << 24 else torch.float64
 
-    def multiply(self, activations: torch.Tensor) -> torch.Tensor:
-        """Return the product with ``weight`` in int64, M x N; the float type used holds it exactly."""
-        return self._psums(activations.T).T.to(torch.int64)
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the outputs for inputs of shape (..., K): shape (..., M), the type of ``x``."""
         integers, scale = self.inputs.integers(x.reshape(-1, x.shape[-1]))

@@ -1,16 +1,15 @@
 """Integers from floats: symmetric, per output for weights; for activations a scale in all."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spec.errors import ConfigError
 from spec.numbers import signed_range
-from spec.scale import MAX_BASE, MAX_CODE, MIN_BASE, STEPS_PER_OCTAVE, scale_value
+from spec.scale import MAX_BASE, MAX_CODE, MAX_SMOOTHING, MIN_BASE, STEPS_PER_OCTAVE, scale_value
 
 __all__ = [
-    "MAX_EXPONENT",
     "check_smoothing",
     "integer_limit",
     "quantize_activations",
@@ -18,9 +17,6 @@ __all__ = [
     "scale_codes",
     "scale_values",
 ]
-
-MAX_EXPONENT: Final = 30
-"""Largest magnitude of a smoothing exponent: far from where float32 weights overflow."""
 
 
 def quantize_rows(weight: NDArray[np.floating], width: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -152,9 +148,10 @@ def check_smoothing(exponents: NDArray[Any], cols: int, what: str) -> None:
             f"{exponents.shape}"
         )
     largest = int(np.abs(exponents.astype(np.int64)).max(initial=0))
-    if largest > MAX_EXPONENT:
+    if largest > MAX_SMOOTHING:
         raise ConfigError(
-            f"the smoothing of {what} must have exponents up to +-{MAX_EXPONENT}, not {largest}; calibrate it"
+            f"the smoothing of {what} must have exponents up to +-{MAX_SMOOTHING}, not {largest}; "
+            f"calibrate it"
         )
 
 

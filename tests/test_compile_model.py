@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -17,54 +16,41 @@ from sw.int8 import int8_model
 from sw.recovery import RecoveryOptions, Trained
 from sw.scores import Score
 from sw.sparse_model import RecoveryMethod
-from tests.tiny_models import VOCABULARY, tiny_gpt2
+from tests.tiny_models import (
+    outlying_gpt2,
+    tiny_gpt2,
+    tiny_logits,
+    token_inputs,
+)
 
 ARCH = ArchConfig.load("tiny")
-TOKENS = torch.randint(VOCABULARY, (2, 6), generator=torch.Generator().manual_seed(3))
-"""Two rows of six tokens: an even number of tiles, and 12 columns for T = 2."""
-
-
-def inputs(count: int) -> list[dict[str, torch.Tensor]]:
-    generator = torch.Generator().manual_seed(1)
-    return [{"input_ids": torch.randint(VOCABULARY, (4, 12), generator=generator)} for _ in range(count)]
-
-
-def run(model: nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        logits: torch.Tensor = model(input_ids=TOKENS).logits
-        return logits
 
 
 @pytest.fixture(scope="module")
 def gpt2() -> nn.Module:
-    """A model some of whose features are far larger than the others."""
-    model: Any = tiny_gpt2()
-    with torch.no_grad():
-        for block in model.transformer.h:
-            block.ln_1.weight[::7] *= 30
-            block.ln_2.weight[3] *= 10
-    plain: nn.Module = model
-    return plain
+    return outlying_gpt2()
 
 
 @pytest.fixture(scope="module")
 def packed(gpt2: nn.Module) -> PackedModel:
-    return compile_model(gpt2, ARCH, 0.6, inputs(3), provenance={"model": "tiny"})
+    return compile_model(gpt2, ARCH, 0.6, token_inputs(3), provenance={"model": "tiny"})
 
 
 @pytest.mark.parametrize(
     "options", [InputOptions(), InputOptions(per_token=True), InputOptions(smoothing=0.5)]
 )
 def test_inputs_are_quantized_as_asked_for(gpt2: nn.Module, options: InputOptions) -> None:
-    packed = compile_model(gpt2, ARCH, 0.6, inputs(1), inputs=options)
+    packed = compile_model(gpt2, ARCH, 0.6, token_inputs(1), inputs=options)
 
     assert {scale is None for scale in packed.scales.values()} == {options.per_token}
     assert {layer.smoothing is None for layer in packed.layers.values()} == {options.smoothing == 0}
     assert packed.provenance["inputs"] == ("per token" if options.per_token else "per tensor")
     assert packed.provenance["smoothing"] == options.smoothing
     with attach(gpt2, packed, "reference", tell=lambda sentence: None):
-        found = run(gpt2)
-    assert torch.equal(found, run(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))))
+        found = tiny_logits(gpt2)
+    assert torch.equal(
+        found, tiny_logits(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2)))
+    )
 
 
 class Chain(nn.Module):
@@ -127,7 +113,7 @@ def test_inputs_of_one_vector_and_of_none_are_calibrated() -> None:
 def test_compiling_again_gives_the_same_bytes(gpt2: nn.Module, packed: PackedModel) -> None:
     before = copy.deepcopy(gpt2.state_dict())
 
-    assert compile_model(gpt2, ARCH, 0.6, inputs(3), provenance={"model": "tiny"}).data == packed.data
+    assert compile_model(gpt2, ARCH, 0.6, token_inputs(3), provenance={"model": "tiny"}).data == packed.data
     assert all(torch.equal(value, before[name]) for name, value in gpt2.state_dict().items())
 
 
@@ -142,11 +128,11 @@ def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer() -> None:
 
     errors = []
     for recipe in (one_cut, trained):
-        packed = compile_model(gpt2, ARCH, 0.6, inputs(2), recipe=recipe, progress=steps.append)
+        packed = compile_model(gpt2, ARCH, 0.6, token_inputs(2), recipe=recipe, progress=steps.append)
         integers = int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))
-        errors.append(float((run(integers) - run(gpt2)).square().mean()))
+        errors.append(float((tiny_logits(integers) - tiny_logits(gpt2)).square().mean()))
         with attach(gpt2, packed, "estimate", tell=lambda sentence: None):
-            assert torch.equal(run(gpt2), run(integers))
+            assert torch.equal(tiny_logits(gpt2), tiny_logits(integers))
 
     assert errors[1] < 0.5 * errors[0]
     assert sum(steps) == training.steps
@@ -159,7 +145,7 @@ def test_a_recipe_that_trains_what_is_not_packed_is_refused(gpt2: nn.Module, tra
     recipe = replace(default_recipe(ARCH, 1), recovery=RecoveryMethod.FINE_TUNE, training=training)
 
     with pytest.raises(ConfigError, match="may train the matrices alone"):
-        compile_model(gpt2, ARCH, 0.5, inputs(1), recipe=recipe)
+        compile_model(gpt2, ARCH, 0.5, token_inputs(1), recipe=recipe)
 
 
 def test_calibration_needs_inputs(gpt2: nn.Module) -> None:

@@ -26,39 +26,26 @@ from spec.errors import ConfigError, FormatError
 from sw.int8 import int8_model
 from sw.pack import pack
 from sw.targets import find_targets
-from tests.tiny_models import VOCABULARY, StackedModel, tiny_gpt2
+from tests.tiny_models import (
+    TINY_TOKENS,
+    VOCABULARY,
+    StackedModel,
+    outlying_gpt2,
+    tiny_logits,
+    token_inputs,
+)
 
 ARCH = ArchConfig.load("tiny")
-TOKENS = torch.randint(VOCABULARY, (2, 6), generator=torch.Generator().manual_seed(3))
-"""Two rows of six tokens: an even number of tiles, and 12 columns for T = 2."""
-
-
-def inputs(count: int) -> list[dict[str, torch.Tensor]]:
-    generator = torch.Generator().manual_seed(1)
-    return [{"input_ids": torch.randint(VOCABULARY, (4, 12), generator=generator)} for _ in range(count)]
-
-
-def run(model: nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        logits: torch.Tensor = model(input_ids=TOKENS).logits
-        return logits
 
 
 @pytest.fixture(scope="module")
 def gpt2() -> nn.Module:
-    """A model some of whose features are far larger than the others."""
-    model: Any = tiny_gpt2()
-    with torch.no_grad():
-        for block in model.transformer.h:
-            block.ln_1.weight[::7] *= 30
-            block.ln_2.weight[3] *= 10
-    plain: nn.Module = model
-    return plain
+    return outlying_gpt2()
 
 
 @pytest.fixture(scope="module")
 def packed(gpt2: nn.Module) -> PackedModel:
-    return compile_model(gpt2, ARCH, 0.6, inputs(3), provenance={"model": "tiny"})
+    return compile_model(gpt2, ARCH, 0.6, token_inputs(3), provenance={"model": "tiny"})
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +62,17 @@ def runs(gpt2: nn.Module, packed: PackedModel, twin: Twin) -> dict[str, tuple[to
     for backend in BackendKind:
         port = BoardPort(twin.port, TWIN_BAUD, TWIN_TIMEOUT) if backend is BackendKind.BOARD else None
         with attach(gpt2, packed, backend, port=port, tell=lambda sentence: None) as attachment:
-            found[str(backend)] = run(gpt2), attachment.report(50e6)
+            found[str(backend)] = tiny_logits(gpt2), attachment.report(50e6)
     return found
 
 
 def test_every_backend_gives_pytorch_s_integers(
     gpt2: nn.Module, packed: PackedModel, runs: dict[str, tuple[torch.Tensor, dict[str, Any]]]
 ) -> None:
-    integers = run(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2)))
+    integers = tiny_logits(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2)))
 
     assert all(torch.equal(logits, integers) for logits, _ in runs.values())
-    assert not torch.equal(run(gpt2), integers)
+    assert not torch.equal(tiny_logits(gpt2), integers)
 
 
 def test_estimate_and_rtl_count_the_same_cycles_in_every_layer(
@@ -107,7 +94,7 @@ def test_a_report_adds_up(packed: PackedModel, runs: dict[str, tuple[torch.Tenso
     total, layers = report["total"], report["layers"]
 
     assert [layer["name"] for layer in layers] == list(packed.layers) and len(layers) == 8
-    assert {layer["tokens"] for layer in layers} == {TOKENS.numel()}
+    assert {layer["tokens"] for layer in layers} == {TINY_TOKENS.numel()}
     assert total["cycles"] == sum(layer["cycles"] for layer in layers)
     assert total["milliseconds"] == pytest.approx(total["cycles"] / 50e3)
     kept = sum(int(np.count_nonzero(layer.mask)) for layer in packed.layers.values())
@@ -133,16 +120,16 @@ def test_tokens_one_by_one_are_those_of_the_reference(gpt2: nn.Module, packed: P
 
 
 def test_detaching_gives_the_model_back(gpt2: nn.Module, packed: PackedModel) -> None:
-    before, names = run(gpt2), list(gpt2.state_dict())
+    before, names = tiny_logits(gpt2), list(gpt2.state_dict())
     attachment = attach(gpt2, packed, "estimate", tell=lambda sentence: None)
 
-    assert not torch.equal(run(gpt2), before) and list(gpt2.state_dict()) == names
+    assert not torch.equal(tiny_logits(gpt2), before) and list(gpt2.state_dict()) == names
     with pytest.raises(ConfigError, match="attached to something already; detach them first"):
         attach(gpt2, packed, "estimate")
     attachment.detach()
     attachment.detach()
 
-    assert torch.equal(run(gpt2), before)
+    assert torch.equal(tiny_logits(gpt2), before)
 
 
 def test_a_packed_model_comes_back_from_its_file(packed: PackedModel, tmp_path: Path) -> None:
@@ -237,11 +224,11 @@ def test_a_board_needs_its_port_and_its_architecture(
         attach(gpt2, packed, "rtl", port=twin.port)
     with pytest.raises(ConfigError, match=r"port nowhere cannot be opened"):
         attach(gpt2, packed, "board", port="nowhere")
-    other = compile_model(gpt2, ARCH.model_copy(update={"queue_depth": 16}), 0.6, inputs(1))
-    before = run(gpt2)
+    other = compile_model(gpt2, ARCH.model_copy(update={"queue_depth": 16}), 0.6, token_inputs(1))
+    before = tiny_logits(gpt2)
     with pytest.raises(ConfigError, match="has another architecture than the file, `queue_depth`"):
         attach(gpt2, other, "board", port=BoardPort(twin.port, TWIN_BAUD, TWIN_TIMEOUT))
-    assert torch.equal(run(gpt2), before)
+    assert torch.equal(tiny_logits(gpt2), before)
 
 
 def test_what_stays_in_pytorch_is_named_once() -> None:
@@ -251,8 +238,8 @@ def test_what_stays_in_pytorch_is_named_once() -> None:
 
     packed = compile_model(model, ARCH, 0.5, batches)
     with attach(model, packed, "estimate", tell=said.append), torch.no_grad():
-        model(TOKENS)
-        model(TOKENS)
+        model(TINY_TOKENS)
+        model(TINY_TOKENS)
 
     assert said == ["runs in PyTorch, not on the accelerator: unused (never called in calibration)"]
     assert set(packed.layers) == {"query", "key", "value", "twice", "head"}
@@ -261,11 +248,11 @@ def test_what_stays_in_pytorch_is_named_once() -> None:
 def test_a_layer_that_the_architecture_cannot_hold_stays_in_pytorch(gpt2: nn.Module) -> None:
     # Psums of 17 bits hold what a weak layer can add up, and not what a layer with a strong row can.
     arch = ArchConfig(clusters=1, lanes=2, tokens=2, psum_width=18)
-    packed = compile_model(gpt2, arch, 0.9, inputs(2))
+    packed = compile_model(gpt2, arch, 0.9, token_inputs(2))
     said: list[str] = []
 
     with attach(gpt2, packed, "reference", tell=said.append):
-        run(gpt2)
+        tiny_logits(gpt2)
 
     assert packed.layers and packed.left_out.keys() & find_targets(gpt2).keys()
     assert "psum_width" in said[0]
@@ -284,12 +271,12 @@ def test_a_bert_encoder_runs_with_its_padding() -> None:
     model = BertModel(config, add_pooling_layer=False)
     model.train(False)
     attention = torch.tensor([[1] * 6, [1, 1, 1, 1, 0, 0]])
-    packed = compile_model(model, ARCH, 0.5, inputs(2))
+    packed = compile_model(model, ARCH, 0.5, token_inputs(2))
 
     found = {}
     for backend in ("reference", "estimate"):
         with attach(model, packed, backend), torch.no_grad():
-            found[backend] = model(input_ids=TOKENS, attention_mask=attention).last_hidden_state
+            found[backend] = model(input_ids=TINY_TOKENS, attention_mask=attention).last_hidden_state
 
     assert set(packed.layers) == {
         f"layer0.{part}" for part in ("qkv", "attention_output", "ff_up", "ff_down")
@@ -300,10 +287,10 @@ def test_a_bert_encoder_runs_with_its_padding() -> None:
 def test_a_simulator_that_dies_is_named_and_the_model_comes_back(
     gpt2: nn.Module, packed: PackedModel
 ) -> None:
-    before = run(gpt2)
+    before = tiny_logits(gpt2)
     with attach(gpt2, packed, "rtl", tell=lambda sentence: None) as attachment:
         os.kill(attachment.backend.simulator.process_id, signal.SIGKILL)  # type: ignore[attr-defined]
         with pytest.raises(SimulatorError, match="was killed by SIGKILL"):
-            run(gpt2)
+            tiny_logits(gpt2)
 
-    assert torch.equal(run(gpt2), before)
+    assert torch.equal(tiny_logits(gpt2), before)

@@ -1,5 +1,7 @@
 """Models of a few thousand weights, and a task that feeds them random tokens."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -8,9 +10,20 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from sw.targets import Target
 from sw.task import Task
 
-__all__ = ["VOCABULARY", "StackedModel", "TokenTask", "tiny_gpt2"]
+__all__ = [
+    "TINY_TOKENS",
+    "VOCABULARY",
+    "StackedModel",
+    "TokenTask",
+    "outlying_gpt2",
+    "tiny_gpt2",
+    "tiny_logits",
+    "token_inputs",
+]
 
 VOCABULARY = 33
+TINY_TOKENS = torch.randint(VOCABULARY, (2, 6), generator=torch.Generator().manual_seed(3))
+"""Two rows of six tokens: an even number of tiles, and 12 columns for T = 2."""
 
 
 class TokenTask(Task[torch.Tensor]):
@@ -92,3 +105,27 @@ def tiny_gpt2() -> GPT2LMHeadModel:
     model: GPT2LMHeadModel = GPT2LMHeadModel(config)
     model.train(False)
     return model
+
+
+def outlying_gpt2() -> nn.Module:
+    """Return a tiny GPT-2 some of whose features are far larger than the others."""
+    model: Any = tiny_gpt2()
+    with torch.no_grad():
+        for block in model.transformer.h:
+            block.ln_1.weight[::7] *= 30
+            block.ln_2.weight[3] *= 10
+    plain: nn.Module = model
+    return plain
+
+
+def token_inputs(count: int) -> list[dict[str, torch.Tensor]]:
+    """Return batches of random tokens, as a model takes them."""
+    generator = torch.Generator().manual_seed(1)
+    return [{"input_ids": torch.randint(VOCABULARY, (4, 12), generator=generator)} for _ in range(count)]
+
+
+def tiny_logits(model: nn.Module) -> torch.Tensor:
+    """Return what a model makes of ``TINY_TOKENS``."""
+    with torch.no_grad():
+        logits: torch.Tensor = model(input_ids=TINY_TOKENS).logits
+        return logits

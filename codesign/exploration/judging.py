@@ -15,15 +15,14 @@ from torch import nn
 
 from codesign.evaluation import subject_facts
 from codesign.exploration.designs import Pruning
-from codesign.exploration.masks import Masks, mask_facts, read_masks
+from codesign.exploration.masks import Masks, kept_masks, mask_facts
 from codesign.exploration.measuring import code_digest
 from codesign.exploration.quality import Quality
 from codesign.exploration.store import content_key
-from codesign.files import output_folder
 from codesign.pruned import PrunedLayer, kept_count, layer_facts, save_pruned
 from codesign.subjects import Subject, load_subject
 from codesign.whole.compilation import default_recipe
-from spec.errors import ConfigError, FormatError
+from spec.errors import ConfigError
 from sw.sparse_model import Recipe, RecoveryMethod, sparsify
 from sw.targets import Target, find_targets
 from sw.task import Task
@@ -96,17 +95,8 @@ class JudgedMasks:
     def prune(self, pruning: Pruning, progress: Callable[[int], None] | None = None) -> Masks:
         """Return the masks of ``pruning`` and what they cost; ``progress`` is told the weights done."""
         key = content_key(model=self.digest, pruning=asdict(pruning))
-        folder = self.cache / key
-        try:
-            done = read_masks(folder, key)
-        except (ConfigError, FormatError):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with output_folder(folder) as part:
-                self._prune(pruning, part, progress)
-            return read_masks(folder, key)
-        if progress is not None:
-            progress(self.weights)
-        return done
+        tell = progress or (lambda weights: None)
+        return kept_masks(self.cache / key, lambda part: self._prune(pruning, part, tell), tell)
 
     def _recipe(self, pruning: Pruning) -> Recipe:
         """One cut, whose budget yields where a matrix cannot meet it, a refit, and then training if any."""
@@ -118,7 +108,7 @@ class JudgedMasks:
         training = replace(recipe.training, steps=self.steps, quantized=_QUANTIZED)
         return replace(recipe, recovery=RecoveryMethod.BOTH, training=training)
 
-    def _prune(self, pruning: Pruning, folder: Path, progress: Callable[[int], None] | None) -> None:
+    def _prune(self, pruning: Pruning, folder: Path, progress: Callable[[int], None]) -> None:
         model, task = self._loaded
         dense = {name: its.weight().abs().numpy() for name, its in self._targets.items()}
         told = 0
@@ -127,8 +117,7 @@ class JudgedMasks:
             nonlocal told
             share = self.weights * steps // self.steps
             told += share
-            if progress is not None:
-                progress(share)
+            progress(share)
 
         try:
             sparse = sparsify(
@@ -162,8 +151,7 @@ class JudgedMasks:
         save_pruned(folder, layers, facts, {"pruning": asdict(pruning)})
         # Last, so that a folder without it counts as missing.
         (folder / "masks.json").write_text(json.dumps(about, allow_nan=False))
-        if progress is not None:
-            progress(self.weights - told)
+        progress(self.weights - told)
 
 
 def _breakdown(pruning: Pruning, reason: str) -> str:

@@ -22,7 +22,7 @@ from sw.prune import PrunedMatrix
 from sw.prune_model import PruneOptions, prune_model
 from sw.units import named_shapes
 
-__all__ = ["Masks", "ModelMasks", "mask_facts", "read_masks"]
+__all__ = ["Masks", "ModelMasks", "kept_masks", "mask_facts"]
 
 
 @dataclass(frozen=True)
@@ -91,19 +91,10 @@ class ModelMasks:
     def prune(self, pruning: Pruning, progress: Callable[[int], None] | None = None) -> Masks:
         """Return the masks of ``pruning``; ``progress`` is told the weights done."""
         key = content_key(model=self.digest, heads=self._heads, pruning=asdict(pruning), version=1)
-        folder = self._cache / key
-        try:
-            done = read_masks(folder, key)
-        except (ConfigError, FormatError):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with output_folder(folder) as part:
-                self._prune(pruning, part, progress)
-            return read_masks(folder, key)
-        if progress is not None:
-            progress(self.weights)
-        return done
+        tell = progress or (lambda weights: None)
+        return kept_masks(self._cache / key, lambda part: self._prune(pruning, part, tell), tell)
 
-    def _prune(self, pruning: Pruning, folder: Path, progress: Callable[[int], None] | None) -> None:
+    def _prune(self, pruning: Pruning, folder: Path, progress: Callable[[int], None]) -> None:
         shapes = named_shapes(
             {name: (weight.shape[0], weight.shape[1]) for name, weight in self._matrices.items()},
             self._heads,
@@ -147,17 +138,28 @@ def mask_facts(
     }
 
 
-def read_masks(folder: Path, key: str) -> Masks:
-    """Return the masks in a folder, whose name is their ``key``.
+def kept_masks(folder: Path, prune: Callable[[Path], None], progress: Callable[[int], None]) -> Masks:
+    """Return the masks in ``folder``, whose name is their key; ``prune`` writes them if there are none.
 
-    Raises
-    ------
-    ConfigError, FormatError
-        If there are none.
+    ``progress`` is told all weights if they are there; else ``prune`` tells it.
     """
+    try:
+        done = _read(folder)
+    except (ConfigError, FormatError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with output_folder(folder) as part:
+            prune(part)
+        return _read(folder)
+    progress(done.weights)
+    return done
+
+
+def _read(folder: Path) -> Masks:
     try:
         about = json.loads(read_bytes(folder / "masks.json"))
         quality = about.pop("quality", None)
-        return Masks(str(folder), key, **about, quality=None if quality is None else Quality(**quality))
+        return Masks(
+            str(folder), folder.name, **about, quality=None if quality is None else Quality(**quality)
+        )
     except (ValueError, TypeError, AttributeError):
         raise FormatError(f"{folder} holds no masks of an exploration; delete it") from None
