@@ -104,6 +104,34 @@ def test_nothing_pruned_embeds_nearly_as_the_model_itself(run: Run, bert: Path) 
     assert torch.allclose(torch.tensor(json.loads(out)["embeddings"]), torch.cat(embeddings), atol=0.03)
 
 
+@pytest.mark.parametrize(
+    ("options", "per_token", "smoothed"),
+    [
+        ((), True, True),
+        (("--input-scales", "tensor"), False, True),
+        (("--smoothing", "0"), True, False),
+        (("--input-scales", "tensor", "--smoothing", "0"), False, False),
+    ],
+)
+def test_both_commands_quantize_inputs_as_asked_for(
+    run: Run,
+    bert: Path,
+    gpt2: Path,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    per_token: bool,
+    smoothed: bool,
+) -> None:
+    for command, model in ((("embed", SENTENCES[0]), bert), (("generate", "A", "--tokens", "1"), gpt2)):
+        path = tmp_path / f"{command[0]}.mxv"
+        common = ("--arch", "tiny", "--sparsity", "0.5", "--backend", "reference", "--save", path)
+        status, _, err = run(*command, "--model", model, *common, *options)
+        assert status == 0, err
+        packed = load_model(path)
+        assert {scale is None for scale in packed.scales.values()} == {per_token}
+        assert {layer.smoothing is not None for layer in packed.layers.values()} == {smoothed}
+
+
 def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path, tmp_path: Path) -> None:
     prompt = ["generate", "AB", "--model", gpt2, "--tokens", "5", "--json"]
     status, out, err = run(*prompt, "--arch", "tiny", "--backend", "reference", "--save", tmp_path / "g.mxv")
