@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
 from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
-from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, find_tool
+from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, PLACE_ROUTE, find_tool
 from spec.errors import ConfigError
 
 __all__ = [
@@ -162,7 +162,7 @@ def _ecp5_options(facts: BoardFacts) -> tuple[str, ...]:
         "ECP5-25F": ("--25k", "--speed", "8", "--package", "CSFBGA285"),
         "ECP5-85F": ECP5_DEVICE,
     }[facts.device]
-    return (*device, "--router", "router2", "--lpf", "top.lpf", "--textcfg", "placed")
+    return (*device, *PLACE_ROUTE, "--lpf", "top.lpf", "--textcfg", "placed")
 
 
 _FLOWS: Final = {

@@ -124,7 +124,7 @@ class BeatIssuer(wiring.Component):
         next_bank, opens, free = Signal(), Signal(init=1), Signal(init=1)
         open_slot, take, moving = Signal(), Signal(), Signal()
         arriving = self.i.payload
-        rest, others = _without_lowest(current.live), _without_lowest(arriving.live)
+        rest, pair = _without_lowest(current.live), _at_most(current.live, 2)
         m.d.comb += [
             open_slot.eq(~active | single),
             moving.eq(active & ~self.steal),
@@ -139,17 +139,17 @@ class BeatIssuer(wiring.Component):
                 opens.eq(arriving.end),
                 next_bank.eq(next_bank ^ arriving.end),
                 some.eq(arriving.live.any()),
-                single.eq(others == 0),
+                single.eq(_at_most(arriving.live, 1)),
             ]
         with m.Elif(moving):
-            m.d.sync += [current.live.eq(rest), single.eq(_without_lowest(rest) == 0)]
+            m.d.sync += [current.live.eq(rest), single.eq(pair)]
         with m.If(open_slot & ~self.steal):
             m.d.sync += active.eq(take)
         self._tell(m, active, some, ~free)
         busy = self._busy(m, bank, finishing & current.end)
         # Of the vector that comes with ``take``, and of the one that stays or the gap that is left.
-        after_it = (others == 0) & ~(arriving.end & busy.bit_select(~next_bank, 1))
-        ends = open_slot | (moving & (_without_lowest(rest) == 0))
+        after_it = _at_most(arriving.live, 1) & ~(arriving.end & busy.bit_select(~next_bank, 1))
+        ends = open_slot | (moving & pair)
         m.d.sync += free.eq(Mux(take, after_it, ends & ~(opens & busy.bit_select(next_bank, 1))))
         return take
 
@@ -293,6 +293,22 @@ def _beat_fields(arch: ArchConfig) -> dict[str, Any]:
 def _without_lowest(bits: Value) -> Value:
     """Return ``bits`` without the lowest that is set, flat however many there are."""
     return Cat(bits[n] & bits[:n].any() if n else Const(0, 1) for n in range(len(bits)))
+
+
+def _at_most(bits: Value, most: int) -> Value:
+    """Return whether no more than ``most`` bits, 1 or 2, are set.
+
+    Four bits are counted up to 3 in one level of lookup tables, and two such counts are added in another.
+    """
+    counts = [_up_to_three(sum(bits[n : n + 4], Const(0))) for n in range(0, len(bits), 4)]
+    while len(counts) > 1:
+        counts = [_up_to_three(sum(counts[n : n + 2], Const(0))) for n in range(0, len(counts), 2)]
+    return counts[0] <= most
+
+
+def _up_to_three(count: Value) -> Value:
+    """Return ``count`` in two bits; a larger one is 3."""
+    return count[:2] | count[2:].any().replicate(2)
 
 
 def _one_hot(number: Value, count: int) -> Value:

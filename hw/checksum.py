@@ -2,18 +2,46 @@
 
 import zlib
 from collections.abc import Sequence
-from typing import Final
+from functools import cache, reduce
+from operator import xor
+from typing import Final, NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.gf2 import apply, inverse
 from hw.pipeline import delay
 
 __all__ = ["Checksum"]
 
 _ONES: Final = 0xFFFFFFFF
 _WIDTH: Final = 32
+_SHARE: Final = 32
+"""Bits of a word whose parities are found in one cycle; each share has a register of its own."""
+_NIBBLE, _PART = 4, 16
+"""Bits compared in one lookup table, and bits of the rest that are looked at in one cycle."""
+
+
+class _Turned(NamedTuple):
+    """CRC-32 in another basis.
+
+    Parameters
+    ----------
+    own : tuple of int
+        Register's matrix of one word: a companion matrix, each bit moves on and the last one feeds back.
+    words : tuple of int
+        Matrix from a word to the register.
+    back : tuple of int
+        Matrix from the register to zlib's, which shows it inverted.
+    first : int
+        Register before the first word.
+    """
+
+    own: tuple[int, ...]
+    words: tuple[int, ...]
+    back: tuple[int, ...]
+    first: int
 
 
 def _step(register: int, word: int, word_bytes: int) -> int:
@@ -21,18 +49,43 @@ def _step(register: int, word: int, word_bytes: int) -> int:
     return zlib.crc32(word.to_bytes(word_bytes, "little"), register ^ _ONES) ^ _ONES
 
 
-class Checksum(wiring.Component):
-    """CRC-32 as in zlib (IEEE 802.3), of words in little-endian order.
+@cache
+def _turned(word_bytes: int) -> _Turned:
+    """Return the CRC of words in the basis v, Av, A²v..., where A takes the register over a word of zeros.
 
-    The CRC is linear, so every bit of the next register is the parity of some bits of register and word:
-    one reduction each, which stays flat however wide the word is. A word's first 32 bits count as the
-    register's bits do, so both go through the same gates; the parities of the rest are found ahead.
-    ``crc`` covers a word ``LATENCY`` cycles after it; one word per cycle.
+    There A is a companion matrix (Derby, "High-speed CRC computation using state-space transformations",
+    Globecom 2001), so only two bits meet in the loop. Of the unit vectors, v is the one that leaves the
+    fewest bits in the matrix of the words.
+    """
+    word_bits, register_bits = range(8 * word_bytes), range(_WIDTH)
+    over = [_step(1 << bit, 0, word_bytes) for bit in register_bits]
+    reached = [_step(0, 1 << bit, word_bytes) for bit in word_bits]
+    found: list[_Turned] = []
+    for start in register_bits:
+        back = [1 << start]
+        while len(back) < _WIDTH:
+            back.append(apply(over, back[-1]))
+        turn = inverse(back)
+        if turn is not None:
+            own = tuple(apply(turn, apply(over, column)) for column in back)
+            words = tuple(apply(turn, column) for column in reached)
+            found.append(_Turned(own, words, tuple(back), apply(turn, _ONES)))
+    return min(found, key=lambda one: sum(column.bit_count() for column in one.words))
+
+
+class Checksum(wiring.Component):
+    """CRC-32 as in zlib (IEEE 802.3), of words in little-endian order, and whether a stream ends in its own.
+
+    The CRC is linear, so every bit of the next register is the parity of some bits of register and word.
+    What the word adds is found ahead, and the register is kept in a basis in which no more than two of its
+    bits meet in a bit of the next one: the loop is one or two lookup tables, however wide the word is. To
+    see whether a CRC is right it is taken in as one more word: what is left is the same whatever came
+    before. One word per cycle; ``crc`` covers a word ``LATENCY`` cycles after it.
 
     Parameters
     ----------
     width : int
-        Bits of a word, a multiple of 8.
+        Bits of a word, a multiple of 8, 32 at least if ``intact`` is to be used.
 
     Members
     -------
@@ -40,43 +93,68 @@ class Checksum(wiring.Component):
         With ``valid``: the word is the first.
     valid, data : In
     crc : Out(32)
+    intact : Out(1)
+        The word taken ``INTACT_LATENCY`` cycles before is the CRC of the words before it, then zeros. Only
+        if no word has been taken since.
     """
 
     LATENCY = 2
+    INTACT_LATENCY = 4
 
     start: Signal
     valid: Signal
     data: Signal
     crc: Signal
+    intact: Signal
 
     def __init__(self, width: int) -> None:
         self.width: Final = width
-        super().__init__({"start": In(1), "valid": In(1), "data": In(width), "crc": Out(_WIDTH)})
+        super().__init__(
+            {"start": In(1), "valid": In(1), "data": In(width), "crc": Out(_WIDTH), "intact": Out(1)}
+        )
+
+    @staticmethod
+    def basis(width: int) -> tuple[int, ...]:
+        """Return what each bit of the register adds to zlib's, before that is inverted."""
+        return _turned(width // 8).back
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word_bytes = self.width // 8
-        register = Signal(_WIDTH, init=_ONES)
-        reached = [_step(0, 1 << bit, word_bytes) for bit in range(self.width)]
-        first = delay(m, self.data[:_WIDTH], 1, "first")
-        others = _parities(self.data[_WIDTH:], reached[_WIDTH:]) if self.width > _WIDTH else Const(0)
-        rest = delay(m, others, 1, "rest")
+        turned = _turned(self.width // 8)
+        # Of all ones over a word of zeros: after the first word, and after a word that is the right CRC.
+        ones = apply(turned.own, turned.first)
+        register = Signal(_WIDTH, init=turned.first)
         starts, valid = (
             delay(m, signal, 1, name, reset_less=False)
             for signal, name in ((self.start, "starts"), (self.valid, "valid"))
         )
-        own = [_step(1 << bit, 0, word_bytes) for bit in range(_WIDTH)]
-        # With the first word, the register begins with ones.
-        mixed = Signal(_WIDTH)
-        m.d.comb += [mixed.eq((register | starts.replicate(_WIDTH)) ^ first), self.crc.eq(~register)]
+        added = reduce(xor, self._shares(m, turned.words))
         with m.If(valid):
-            m.d.sync += register.eq(_parities(mixed, own) ^ rest)
+            m.d.sync += register.eq(Mux(starts, ones, _parities(register, turned.own)) ^ added)
+        m.d.comb += [
+            self.crc.eq(~_parities(register, turned.back)),
+            self.intact.eq(self._matches(m, register, ones)),
+        ]
         return m
 
+    def _shares(self, m: Module, words: Sequence[int]) -> list[Value]:
+        """Return what the word of the cycle before adds to the register, in a summand per share of it."""
+        cuts = [slice(low, low + _SHARE) for low in range(0, self.width, _SHARE)]
+        return [
+            delay(m, _parities(self.data[cut], words[cut]), 1, f"adds_{number}")
+            for number, cut in enumerate(cuts)
+        ]
 
-def _parities(value: Value, reached: Sequence[int]) -> Value:
-    """Return a parity per bit of the register; bit n of ``value`` counts in those set in ``reached[n]``."""
+    def _matches(self, m: Module, register: Signal, ones: int) -> Value:
+        """Compare part by part: the register with ``ones``, and what the word had beyond a CRC with 0."""
+        differs = Cat((register ^ ones)[low : low + _NIBBLE].any() for low in range(0, _WIDTH, _NIBBLE))
+        rest = Cat(self.data[low : low + _PART].any() for low in range(_WIDTH, self.width, _PART))
+        late = delay(m, delay(m, rest, 1, "rest").any(), 2, "rest_any")
+        return delay(m, ~(delay(m, differs, 1, "differs").any() | late), 1, "matches")
+
+
+def _parities(value: Value, columns: Sequence[int]) -> Value:
+    """Return ``columns`` times ``value``: a parity per bit of the register."""
     return Cat(
-        Cat(value[bit] for bit, targets in enumerate(reached) if targets >> n & 1).xor()
-        for n in range(_WIDTH)
+        Cat(value[bit] for bit, column in enumerate(columns) if column >> n & 1).xor() for n in range(_WIDTH)
     )

@@ -17,7 +17,7 @@ from hw.instance import place
 from hw.memory import MemorySize
 from hw.output_buffer import OutputBuffer
 from hw.part_memory import PartMemory
-from hw.pipeline import delay
+from hw.pipeline import delay, own_register
 from hw.queue import Queue
 from hw.shapes import (
     JOB_WIDTH,
@@ -125,6 +125,8 @@ class Cluster(wiring.Component):
         m.d.sync += load.eq(self.load)
         m.d.comb += self.load_next.eq(load)
         mine = self._own_load(m, load)
+        # It comes from far, and changes long before anything depends on it.
+        direction = own_register(m, self.horizontal, "direction", platform)
 
         m.submodules.decompressor = decompressor = Decompressor(arch)
         m.submodules.zero_skip = zero_skip = ZeroSkip(arch)
@@ -138,8 +140,8 @@ class Cluster(wiring.Component):
         m.d.comb += [
             decompressor.load.eq(mine),
             zero_skip.load.eq(load),
-            zero_skip.horizontal.eq(self.horizontal),
-            issuer.horizontal.eq(self.horizontal),
+            zero_skip.horizontal.eq(direction),
+            issuer.horizontal.eq(direction),
             issuer.steal.eq(drain.steal),
             issuer.steal_row.eq(drain.steal_row),
             issuer.steal_bank.eq(drain.steal_bank),
@@ -151,7 +153,7 @@ class Cluster(wiring.Component):
             self.skipped.eq(zero_skip.skipped),
         ]
         weights = self._values(m, mine, issuer.beat)
-        psum, psum_valid = self._columns(m, load, issuer.beat, weights, drain)
+        psum, psum_valid = self._columns(m, load, issuer.beat, weights, direction, drain)
         self._collect(m, closed, drain, psum, psum_valid)
         return m
 
@@ -201,7 +203,7 @@ class Cluster(wiring.Component):
         return values.read_data
 
     def _columns(
-        self, m: Module, load: View, beat: View, weights: Value, drain: Drain
+        self, m: Module, load: View, beat: View, weights: Value, direction: Value, drain: Drain
     ) -> tuple[Value, Value]:
         """Chain the columns; return the psums that leave the last one, and when they are valid."""
         arch = self.arch
@@ -214,7 +216,7 @@ class Cluster(wiring.Component):
             head.write.data.eq(load.data),
             head.read.eq(beat.activation),
             head.lane.eq(delay(m, beat.lane, Column.LANE_CYCLE, "lane")),
-            head.horizontal.eq(self.horizontal),
+            head.horizontal.eq(direction),
             Value.cast(head.weights).eq(weights),
         ]
         self._psum_control(m, head, beat)

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.activation_buffer import ActivationBuffer
-from hw.pipeline import delay, delay_fields
+from hw.pipeline import delay, delay_fields, own_register
 from hw.product_tree import ProductTree
 from hw.psums import PsumBank
 from hw.shapes import column_shape, token_shape
@@ -90,7 +90,7 @@ class Column(wiring.Component):
         horizontal: Value = here.horizontal
         for lane in range(arch.lanes):
             # From lane to lane: the direction clears a register of every psum, too many for one driver.
-            horizontal = delay(m, horizontal, 1, f"horizontal_{lane}")
+            horizontal = own_register(m, horizontal, f"horizontal_{lane}", platform)
             bank = PsumBank(arch, ProductTree.product_width(arch), ProductTree.sum_width(arch))
             m.submodules[f"psums_{lane}"] = bank
             fresh = here.psums.first[lane] | here.psums.forward[lane]
@@ -98,11 +98,11 @@ class Column(wiring.Component):
                 bank.horizontal.eq(horizontal),
                 bank.product.eq(tree.products[lane]),
                 bank.sum.eq(tree.sum),
-                bank.row.eq(delay(m, here.psums.row, 1, f"row_{lane}")),
+                bank.row.eq(own_register(m, here.psums.row, f"row_{lane}", platform)),
                 bank.write.eq(delay(m, here.psums.write[lane], 1, f"write_{lane}")),
                 bank.fresh.eq(delay(m, fresh, 1, f"fresh_{lane}")),
                 bank.forward.eq(delay(m, here.psums.forward[lane], 1, f"forward_{lane}")),
-                bank.steal.eq(delay(m, here.psums.steal, 1, f"steal_{lane}")),
+                bank.steal.eq(own_register(m, here.psums.steal, f"steal_{lane}", platform)),
             ]
             captured.append(bank.captured)
         m.d.comb += self.captured.eq(Cat(captured))

@@ -1,10 +1,18 @@
-"""Multiplier and block RAM of Lattice ECP5, with their own registers."""
+"""Cells of Lattice ECP5 that synthesis does not find, or would not leave as they are."""
 
 from typing import Final
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
 
-__all__ = ["ecp5_block_rams", "ecp5_gated_sum", "ecp5_memory", "ecp5_merging_sum", "ecp5_product"]
+__all__ = [
+    "ecp5_block_rams",
+    "ecp5_gated_sum",
+    "ecp5_memory",
+    "ecp5_merging_sum",
+    "ecp5_product",
+    "ecp5_register",
+    "ecp5_sum",
+]
 
 _OPERAND: Final = 18
 """Bits of an operand of MULT18X18D."""
@@ -54,12 +62,46 @@ def ecp5_product(m: Module, a: Value, b: Value, name: str) -> Signal:
     return product
 
 
+def ecp5_register(m: Module, value: Value, name: str) -> Signal:
+    """Return ``value`` as it was one cycle before, in registers of its own, without reset.
+
+    Of registers with the same input synthesis makes one, whatever attributes they have; it leaves cells of
+    the device alone.
+    """
+    register = Signal(value.shape(), name=f"{name}_own")
+    bits = Value.cast(register)
+    for n in range(len(bits)):
+        m.submodules[f"{name}_{n}"] = Instance(
+            "TRELLIS_FF",
+            p_GSR="DISABLED",
+            p_CEMUX="1",
+            p_CLKMUX="CLK",
+            p_LSRMUX="LSR",
+            p_REGSET="RESET",
+            i_CLK=ClockSignal(),
+            i_LSR=Const(0),
+            i_CE=Const(1),
+            i_DI=value[n],
+            o_Q=bits[n],
+        )
+    return register
+
+
 def ecp5_merging_sum(m: Module, left: tuple[Value, Value], right: tuple[Value, Value], name: str) -> Signal:
     """Return (``left[0]`` | ``left[1]``) + (``right[0]`` | ``right[1]``) in the same cycle, all of one width.
 
     All four go into the lookup tables of the carry chain.
     """
     return _carry_chain(m, _MERGING_SUM, (*left, *right), name)
+
+
+def ecp5_sum(m: Module, left: Value, right: Value, name: str) -> Signal:
+    """Return the signed sum of two signed numbers of one width in the same cycle, a bit wider."""
+    width = len(left) + 1
+    wide = tuple(Cat(number, number[-1]) for number in (left, right))
+    ones = Const(~0, signed(width))
+    total = _carry_chain(m, _GATED_SUM, (*wide, ones, ones), name)
+    return total
 
 
 def ecp5_gated_sum(m: Module, left: Value, right: Value, gate: Value, name: str) -> Signal:
@@ -72,22 +114,28 @@ def ecp5_gated_sum(m: Module, left: Value, right: Value, gate: Value, name: str)
 
 
 def _carry_chain(m: Module, table: int, operands: tuple[Value, ...], name: str) -> Signal:
-    """Return the sums of a chain of CCU2C, two bits each, whose inputs A to D are ``operands``."""
+    """Return the sums of a chain of CCU2C, two bits each, whose inputs A to D are ``operands``.
+
+    Place and route adds a cell where a chain has a carry in or out, even a constant or one that nobody takes.
+    So the first bit adds nothing but makes a carry of 0 of its own, and the last carry is left out.
+    """
     width = len(operands[0])
-    total, carry = Signal(width, name=f"{name}_total"), Signal(width // 2 + 2, name=f"{name}_carry")
-    m.d.comb += carry[0].eq(0)
-    for number in range(-(-width // 2)):
+    cells = width // 2 + 1
+    total, carry = Signal(width, name=f"{name}_total"), Signal(cells, name=f"{name}_carry")
+    for number in range(cells):
         ports: dict[str, object] = {}
         for half in range(2):
-            bit = 2 * number + half
-            inputs = zip("ABCD", operands, strict=True)
-            ports |= {f"i_{pin}{half}": bits[bit] if bit < width else Const(0) for pin, bits in inputs}
-            ports |= {f"p_INIT{half}": Const(table, 16), f"p_INJECT1_{half}": "NO"}
-            if bit < width:
+            bit = 2 * number + half - 1
+            used = 0 <= bit < width
+            if used:
+                ports |= {f"i_{pin}{half}": bits[bit] for pin, bits in zip("ABCD", operands, strict=True)}
                 ports |= {f"o_S{half}": total[bit]}
-        m.submodules[f"{name}_{number}"] = Instance(
-            "CCU2C", i_CIN=carry[number], o_COUT=carry[number + 1], **ports
-        )
+            ports |= {f"p_INIT{half}": Const(table if used else 0, 16), f"p_INJECT1_{half}": "NO"}
+        if number > 0:
+            ports |= {"i_CIN": carry[number - 1]}
+        if number < cells - 1:
+            ports |= {"o_COUT": carry[number]}
+        m.submodules[f"{name}_{number}"] = Instance("CCU2C", **ports)
     return total
 
 

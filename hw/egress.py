@@ -41,7 +41,7 @@ class Egress(wiring.Component):
     """
 
     LATENCY = Checksum.LATENCY + Queue.LATENCY
-    """Two cycles, in which the CRC comes to cover all words before, then the queue."""
+    """As long as a CRC takes to cover a word, then the queue."""
 
     kind: enum.EnumView
     word: Signal
@@ -68,22 +68,17 @@ class Egress(wiring.Component):
         m.submodules.queue = queue = Queue(width, self.depth)
         m.submodules.checksum = crc = Checksum(width)
         present, sent, dropped = Signal(), Signal(), Signal()
-        trailer = Signal()
+        trailer, wait = Signal(), Checksum.LATENCY - 1
+        # A trailer comes a cycle behind its last word at least, so the CRC is there a cycle early.
+        item = Mux(delay(m, trailer, wait, "trailer"), crc.crc, delay(m, self.word, wait, "word"))
         m.d.comb += [
             present.eq((self.kind != ItemKind.IDLE) & self.emit),
             trailer.eq(Cat(self.kind == kind for kind in _TRAILERS).any()),
             crc.start.eq(Cat(self.kind == kind for kind in _HEADERS).any()),
             crc.valid.eq(present & ~trailer),
             crc.data.eq(self.word),
-            # The trailer of a packet comes at the earliest one cycle after its last word.
             queue.i.valid.eq(delay(m, present, Checksum.LATENCY, "present", reset_less=False)),
-            queue.i.payload.eq(
-                Mux(
-                    delay(m, trailer, Checksum.LATENCY, "trailer"),
-                    crc.crc,
-                    delay(m, self.word, Checksum.LATENCY, "word"),
-                )
-            ),
+            queue.i.payload.eq(delay(m, item, 1, "item")),
             self.o.valid.eq(queue.o.valid),
             self.o.payload.eq(queue.o.payload),
             queue.o.ready.eq(self.o.ready),

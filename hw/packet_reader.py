@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.checksum import Checksum
 from hw.deframer import framed_shape
+from hw.one_hot import OneHot
 from hw.pipeline import delay
 from hw.shapes import header_shape
 from spec.arch import ArchConfig
@@ -17,8 +18,10 @@ __all__ = ["PacketReader", "error_shape"]
 
 _OWN: Final = (ErrorCode.NO_SYNC, ErrorCode.TRUNCATED, ErrorCode.BAD_CRC)
 """Errors that are found here; the others are the loader's ``problem``."""
-_FLAGS: Final = {"ready": ("header", "payload", "trailer"), "payload": ("payload",), "commit": ("commit",)}
-"""States in which a word is taken, is payload, and in which a good packet is committed."""
+_STATES: Final = (
+    *("header", "judge", "check", "payload", "trailer"),
+    *("verify", "compare", "conclude", "commit"),
+)
 
 
 def error_shape() -> data.StructLayout:
@@ -102,118 +105,107 @@ class PacketReader(wiring.Component):
         m = Module()
         self._faults = {cause: Signal(name=f"finds_{cause.name.lower()}") for cause in _OWN}
         self._refused, self._unended = Signal(name="refused"), Signal(name="unended")
-        # What a state means for others, in a register of its own: a code of states takes a gate to read.
-        self._flags = {name: Signal(name=f"is_{name}", init=name == "ready") for name in _FLAGS}
-        word, starts = self.i.payload, Signal()
-        matches, committing = self._verify(m), self._flags["commit"]
+        self._machine = machine = OneHot(m, _STATES)
+        word, starts, taking = self.i.payload, Signal(), Signal(init=1)
+        matches = self._verify(m)
+        # Whether a word is taken in the next cycle: states that take one are left by the first word of a
+        # packet, and the trailer by any. Said of the states themselves, it would take twice as many gates.
+        admitted = machine.here["check"] & ~machine.then["check"]
+        leaves = self.i.valid & (word.first | machine.here["trailer"])
+        m.d.sync += taking.eq((taking & ~leaves) | admitted | machine.here["commit"])
         m.d.comb += [
-            self.i.ready.eq(self._flags["ready"]),
-            starts.eq(self.i.valid & self.i.ready & word.first),
+            self.i.ready.eq(taking),
+            starts.eq(self.i.valid & word.first),
             self.words.eq(Mux(self.i.valid & self.i.ready, word.words, 0)),
             self.starved.eq(self.i.ready & ~self.i.valid),
             self.word.eq(word.data),
-            self.word_valid.eq(self._flags["payload"] & self.i.valid & ~word.first),
-            self.commit.eq(committing & matches),
+            self.word_valid.eq(machine.here["payload"] & self.i.valid & ~word.first),
+            self.commit.eq(machine.here["commit"] & matches),
         ]
-        with m.If(starts):
+        with m.If(taking & starts):
             m.d.sync += self.header.eq(word.data[:64])
-        left, final = self._count(m)
+        empty, final = self._count(m)
         faulted = self._report(m)
         begins = delay(m, self.header.opcode == Opcode.BEGIN, 1, "begins")
-        with m.FSM():
-            with m.State("header"):
-                with m.If(self.i.valid & ~word.first):
-                    m.d.comb += self._faults[ErrorCode.NO_SYNC].eq(1)
-                with m.If(starts):
-                    self._enter(m, "judge")
-            with m.State("judge"):
-                m.d.comb += self.opened.eq(1)
-                self._enter(m, "check")
-            with m.State("check"):
-                self._check(m, left, faulted, begins)
-            self._receive(m, starts, final)
-            self._conclude(m, matches, begins, faulted)
+        with machine.state("header"):
+            with m.If(self.i.valid & ~word.first):
+                m.d.comb += self._faults[ErrorCode.NO_SYNC].eq(1)
+            with m.If(starts):
+                machine.enter("judge")
+        with machine.state("judge"):
+            m.d.comb += self.opened.eq(1)
+            machine.enter("check")
+        with machine.state("check"):
+            self._check(m, empty, faulted, begins)
+        self._receive(m, starts, final)
+        self._conclude(m, matches, begins, faulted)
         return m
 
-    def _enter(self, m: Module, state: str) -> None:
-        """Go on to ``state`` with the next cycle."""
-        m.next = state
-        m.d.sync += [flag.eq(state in _FLAGS[name]) for name, flag in self._flags.items()]
-
     def _count(self, m: Module) -> tuple[Signal, Signal]:
-        """Return the payload words still to come, and whether there is one."""
-        left, final = Signal(24, reset_less=True), Signal(reset_less=True)
+        """Return whether the packet has no payload, and whether one word of it is still to come."""
+        left, empty, final = Signal(24, reset_less=True), Signal(reset_less=True), Signal(reset_less=True)
         with m.If(self.opened):
             m.d.sync += [left.eq(self.header.length), final.eq(self.header.length == 1)]
+            m.d.sync += empty.eq(self.header.length == 0)
         with m.Elif(self.word_valid):
             m.d.sync += [left.eq(left - 1), final.eq(left == 2)]
-        return left, final
+        return empty, final
 
     def _receive(self, m: Module, starts: Signal, final: Signal) -> None:
         """States that take payload and CRC word of an admitted packet."""
-        with m.State("payload"):
+        with self._machine.state("payload"):
             with m.If(self.word_valid & final):
-                self._enter(m, "trailer")
+                self._machine.enter("trailer")
             self._truncated(m, starts)
-        with m.State("trailer"):
-            with m.If(self.i.valid):
-                self._enter(m, "verify")
+        with self._machine.state("trailer"):
+            with m.If(self.i.valid & ~self.i.payload.first):
+                self._machine.enter("verify")
             self._truncated(m, starts)
 
     def _conclude(self, m: Module, matches: Signal, begins: Value, faulted: Signal) -> None:
         """States that wait for the CRC, and commit the packet or report it."""
         for state, following in (("verify", "compare"), ("compare", "conclude"), ("conclude", "commit")):
-            with m.State(state):
-                self._enter(m, following)
-        with m.State("commit"):
+            with self._machine.state(state):
+                self._machine.enter(following)
+        with self._machine.state("commit"):
             m.d.comb += self._faults[ErrorCode.BAD_CRC].eq(~matches)
             with m.If(matches & begins):
                 m.d.sync += faulted.eq(0)
-            self._enter(m, "header")
+            self._machine.enter("header")
 
     def _verify(self, m: Module) -> Signal:
-        """Return whether the CRC word, the last word taken, fits header and payload.
-
-        A word is in ``crc`` two cycles after it is taken, so one cycle after the CRC word, ``crc`` covers
-        all before it. Both are then compared part by part, and the answer is there three cycles later.
-        """
+        """Return whether the last word taken, ``Checksum.INTACT_LATENCY`` cycles before, is the right CRC."""
         m.submodules.checksum = crc = Checksum(self.arch.stream_width)
-        taken, matches = Signal(), Signal()
-        word, wait = self.i.payload.data, Checksum.LATENCY - 1
+        taken = Signal()
         m.d.comb += [
             taken.eq(self.i.valid & self.i.ready),
-            crc.data.eq(word),
+            crc.data.eq(self.i.payload.data),
             crc.valid.eq(taken),
             crc.start.eq(taken & self.i.payload.first),
         ]
-        last = delay(m, word[:32], wait, "last")
-        parts = Cat(word[n : n + 16] != 0 for n in range(32, self.arch.stream_width, 16))
-        rest = delay(m, delay(m, parts, wait, "parts").any(), 1, "rest")
-        differs = Cat(last[n : n + 2] != crc.crc[n : n + 2] for n in range(0, 32, 2))
-        agrees = ~rest & ~delay(m, differs, 1, "differs").any()
-        m.d.sync += matches.eq(delay(m, agrees, 1, "agrees"))
-        return matches
+        return crc.intact
 
     def _truncated(self, m: Module, starts: Signal) -> None:
         """A packet starts before the one under way is complete."""
         with m.If(starts):
             m.d.comb += self._faults[ErrorCode.TRUNCATED].eq(1)
-            self._enter(m, "judge")
+            self._machine.enter("judge")
 
-    def _check(self, m: Module, left: Signal, faulted: Signal, begins: Value) -> None:
+    def _check(self, m: Module, empty: Signal, faulted: Signal, begins: Value) -> None:
         """Drop, refuse, hold or admit the packet whose header has come."""
         with m.If(faulted & ~begins):
-            self._enter(m, "header")
+            self._machine.enter("header")
         # A BEGIN waits for the error before it to leave: there is one place for errors.
         with m.Elif(~(begins & self.error.valid)):
             with m.If(self.problem != 0):
                 m.d.comb += self._refused.eq(1)
-                self._enter(m, "header")
+                self._machine.enter("header")
             with m.Elif(~self.waiting):
                 m.d.comb += self._unended.eq(begins & self.open & ~faulted)
-                self._enter(m, "payload")
-                with m.If(left == 0):
-                    self._enter(m, "trailer")
+                with m.If(empty):
+                    self._machine.enter("trailer")
+                with m.Else():
+                    self._machine.enter("payload")
             with m.Else():
                 m.d.comb += self.held.eq(1)
 

@@ -3,7 +3,10 @@
 from amaranth.hdl import Cat, Module, Shape, Signal, Value, ValueLike
 from amaranth.lib import data
 
-__all__ = ["delay", "delay_fields"]
+from hw.ecp5 import ecp5_register
+from hw.family import Family, family_of
+
+__all__ = ["delay", "delay_fields", "own_register"]
 
 
 def delay(m: Module, value: ValueLike, cycles: int, name: str, *, reset_less: bool = True) -> Value:
@@ -19,6 +22,16 @@ def delay(m: Module, value: ValueLike, cycles: int, name: str, *, reset_less: bo
         m.d.sync += stage.eq(current)
         current = stage
     return current
+
+
+def own_register(m: Module, value: ValueLike, name: str, platform: object) -> Value:
+    """Return ``value`` as it was one cycle before, in registers apart from others of the same input.
+
+    A signal that many cells take is copied for a few of them each; synthesis for ECP5 would merge the copies.
+    """
+    if family_of(platform) is Family.ECP5:
+        return ecp5_register(m, Value.cast(value), name)
+    return delay(m, value, 1, name)
 
 
 def delay_fields(m: Module, bundle: data.View, name: str) -> data.View:

@@ -7,6 +7,8 @@ from amaranth.hdl import Module, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.ecp5 import ecp5_sum
+from hw.family import Family, family_of
 from hw.multiplier import Multiplier
 from hw.pipeline import delay
 from spec.arch import ArchConfig
@@ -80,11 +82,19 @@ class ProductTree(wiring.Component):
             level, width = level + 1, width + 1
             halves = []
             for n in range(0, len(sums), 2):
-                half = Signal(signed(width), name=f"sum_{level}_{n // 2}", reset_less=True)
-                m.d.sync += half.eq(sums[n] + sums[n + 1])
+                name = f"sum_{level}_{n // 2}"
+                half = Signal(signed(width), name=name, reset_less=True)
+                m.d.sync += half.eq(_sum(m, sums[n], sums[n + 1], f"{name}_adder", platform))
                 halves.append(half)
             sums = halves
         m.d.comb += self.sum.eq(sums[0])
         for lane, product in enumerate(products):
             m.d.comb += self.products[lane].eq(delay(m, product, level, f"product_{lane}"))
         return m
+
+
+def _sum(m: Module, left: Value, right: Value, name: str, platform: object) -> Value:
+    """Return the sum of two signed numbers, a bit wider than each."""
+    if family_of(platform) is Family.ECP5:
+        return ecp5_sum(m, left, right, name)
+    return left + right

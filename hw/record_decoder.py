@@ -76,7 +76,7 @@ class RecordDecoder(wiring.Component):
             # A record that is there is never behind the last.
             bitmap.eq(Mux(self.i.valid, record.bitmap, 0)),
             end.eq(~self.i.valid | record.end),
-            escape.eq((bitmap == 0) & ~end),
+            escape.eq(self.i.valid & ~record.end & (record.bitmap == 0)),
             step.eq(record.advance + 1),
         ]
         with m.If(self.i.ready):

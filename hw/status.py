@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.packet_reader import error_shape
+from hw.pipeline import delay
 from hw.shapes import ItemKind, bundle, header_shape
 from spec.arch import ArchConfig
 from spec.counters import COUNTERS
@@ -111,6 +112,8 @@ class Status(wiring.Component):
     def _send(self, m: Module, word: Signal, brief: Signal) -> None:
         """States that send a header and, unless it is ``brief``, the counters behind it."""
         out = self.o.payload
+        # A number stands for two cycles before its counter is sent, so this is in time.
+        final = delay(m, self.number == len(COUNTERS) - 1, 1, "final")
         with m.State("header"):
             m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
             with m.If(self.o.ready):
@@ -125,7 +128,7 @@ class Status(wiring.Component):
         with m.State("counter"):
             m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
             with m.If(self.o.ready):
-                with m.If(self.number == len(COUNTERS) - 1):
+                with m.If(final):
                     m.next = "trailer"
                 with m.Else():
                     m.d.sync += self.number.eq(self.number + 1)

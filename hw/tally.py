@@ -8,6 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import plain_memory
+from hw.pipeline import delay
 
 __all__ = ["Tally"]
 
@@ -40,7 +41,7 @@ class Tally(wiring.Component):
     complete : Out(1)
         Everything is added up: ``end`` was ``slots`` + 2 cycles ago.
     value : Out(width)
-        Count ``number`` of the cycle before, while ``complete``.
+        Count ``number`` of the cycle before, while ``complete``, its first two cycles left out.
     """
 
     begin: Signal
@@ -54,7 +55,8 @@ class Tally(wiring.Component):
         self.most: Final = tuple(most)
         self.presets: Final = dict(presets)
         self.width: Final = width
-        self.slots: Final = 1 << max((len(most) - 1).bit_length(), 1)
+        # A count is back in the memory in the third cycle after it is read.
+        self.slots: Final = 1 << max((len(most) - 1).bit_length(), 2)
         super().__init__(
             {
                 "begin": In(1),
@@ -76,18 +78,17 @@ class Tally(wiring.Component):
         counts = plain_memory(self.width, self.slots)
         m.submodules.counts = counts
         write, read = counts.write_port(), counts.read_port(domain="comb")
-        # Two steps: read a count and choose what is added to it, then add and write.
-        found, addend = (
-            Signal(self.width, reset_less=True),
-            Signal.like(short, name="addend", reset_less=True),
-        )
+        # Three steps: read a count and choose what is added to it; add; write.
+        found, total = (Signal(self.width, name=name, reset_less=True) for name in ("found", "total"))
+        addend = Signal.like(short, name="addend", reset_less=True)
         starts, place, adds = Signal(reset_less=True), Signal.like(slot, name="place"), Signal()
         m.d.comb += read.addr.eq(Mux(moving, slot, self.number))
         m.d.sync += [found.eq(read.data), addend.eq(short), starts.eq(fresh), place.eq(slot), adds.eq(moving)]
+        m.d.sync += total.eq((found & (~starts).replicate(self.width)) + addend)
         m.d.comb += [
-            write.en.eq(adds),
-            write.addr.eq(place),
-            write.data.eq((found & (~starts).replicate(self.width)) + addend),
+            write.en.eq(delay(m, adds, 1, "writes", reset_less=False)),
+            write.addr.eq(delay(m, place, 1, "written")),
+            write.data.eq(total),
             self.value.eq(found),
         ]
         return m
@@ -102,11 +103,11 @@ class Tally(wiring.Component):
         with m.If(visits == self.slots - 1):
             m.d.sync += fresh.eq(0)
         m.d.sync += [visits.eq(visits + 1), left.eq(left - (left != 0))]
+        m.d.sync += self.complete.eq(ended & (left <= 1))
         with m.If(self.end):
-            m.d.sync += [ended.eq(1), left.eq(self.slots + 1)]
+            m.d.sync += [ended.eq(1), left.eq(self.slots + 1), self.complete.eq(0)]
         with m.If(self.begin):
-            m.d.sync += [fresh.eq(1), visits.eq(0), ended.eq(0)]
-        m.d.comb += self.complete.eq(ended & (left == 0))
+            m.d.sync += [fresh.eq(1), visits.eq(0), ended.eq(0), self.complete.eq(0)]
         return fresh
 
     def _count(self, m: Module, slot: Signal) -> Signal:

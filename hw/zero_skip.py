@@ -86,11 +86,14 @@ class ZeroSkip(wiring.Component):
         # The vector waits a cycle for what is found out about its segment.
         waiting = bundle(vector_shape(arch), "waiting", reset_less=True)
         checked = bundle(vector_shape(arch), "checked", reset_less=True)
-        waits, valid, keep = Signal(), Signal(), Signal(reset_less=True)
+        waits, valid, keep = Signal(), Signal(), Signal()
         m.d.sync += [waiting.eq(vector), waits.eq(arriving)]
         m.d.sync += [checked.eq(waiting), checked.live.eq(live), valid.eq(waits)]
-        m.d.sync += keep.eq(live.any() | waiting.end | waiting.last)
-        m.d.comb += [queue.i.payload.eq(checked), queue.i.valid.eq(valid & keep)]
+        m.d.comb += [
+            keep.eq(checked.live.any() | checked.end | checked.last),
+            queue.i.payload.eq(checked),
+            queue.i.valid.eq(valid & keep),
+        ]
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         self._count(m, checked, valid)
         dropped = valid & ~keep

@@ -1,8 +1,9 @@
 """The packet reader: as many words as the header says, at most one error per job, and the input moves on."""
 
-from typing import Final
+from typing import Any, Final
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl._ast import AnySeq  # its public name is gone with Amaranth's own checks
 
 from hw.packet_reader import PacketReader
 from sim.formal.bug import Bug
@@ -63,9 +64,22 @@ class PacketReaderHarness(Harness):
         self.claim(m, "one_error", ~(reader.error.valid & ~ends & faulted))
 
 
+def _with_any_verdict(reader: Any) -> Any:
+    """Return the packet reader whose CRCs are right or wrong as the solver likes: it finds none itself.
+
+    The checksum has a proof of its own.
+    """
+
+    class Reader(reader):  # type: ignore[misc]  # a class made at run time
+        def _verify(self, m: Module) -> Value:
+            return AnySeq(1)
+
+    return Reader
+
+
 PACKET_READER = Proof(
     subject=PacketReader,
-    harness=lambda reader: PacketReaderHarness(reader(_ARCH)),
+    harness=lambda reader: PacketReaderHarness(_with_any_verdict(reader)(_ARCH)),
     bug=Bug("final.eq(left == 2)", "final.eq(left == 1)"),
     depth=8,
     cover=14,
