@@ -107,9 +107,9 @@ def test_a_design_that_does_not_fit_names_what_is_missing_and_what_fits(
     tools: list[str], tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="123 LUT4 where there are 100, 23 too many; take another board"):
-        build(tmp_path, 13)
-    with pytest.raises(ConfigError, match=r"128 PEs do not fit ulx3s: .* preset small, fits"):
         build(tmp_path, 13, arch="ulx3s")
+    with pytest.raises(ConfigError, match=r"16 PEs do not fit ulx3s: .* preset ulx3s, fits"):
+        build(tmp_path, 13)
 
 
 def test_what_cannot_fit_is_refused_before_any_tool_runs(tools: list[str], tmp_path: Path, run: Run) -> None:
