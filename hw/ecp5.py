@@ -116,8 +116,8 @@ def ecp5_gated_sum(m: Module, left: Value, right: Value, gate: Value, name: str)
 def _carry_chain(m: Module, table: int, operands: tuple[Value, ...], name: str) -> Signal:
     """Return the sums of a chain of CCU2C, two bits each, whose inputs A to D are ``operands``.
 
-    Place and route adds a cell where a chain has a carry in or out, even a constant or one that nobody takes.
-    So the first bit adds nothing but makes a carry of 0 of its own, and the last carry is left out.
+    Place and route adds a cell where a chain has a carry in, even a constant. So the first bit adds nothing
+    but makes a carry of 0 of its own.
     """
     width = len(operands[0])
     cells = width // 2 + 1
