@@ -81,6 +81,6 @@ PACKET_READER = Proof(
     subject=PacketReader,
     harness=lambda reader: PacketReaderHarness(_with_any_verdict(reader)(_ARCH)),
     bug=Bug("final.eq(left == 2)", "final.eq(left == 1)"),
-    depth=8,
+    depth=12,
     cover=14,
 )
