@@ -3,7 +3,7 @@
     python -m benchmarks.place_route --arch small --seeds 3
 
 The accelerator stands behind an eight-bit link (`boards.byte_top`), whose cells are counted too. `small`
-takes minutes a seed; `ulx3s` has not been waited for.
+takes a minute a seed, `ulx3s` about ten.
 """
 
 import argparse
