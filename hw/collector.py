@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -145,7 +145,8 @@ class Collector(wiring.Component):
         That is known a cycle late, so a block stops counting with its header: three cycles at least before
         the next choice.
         """
-        totals = bundle(data.ArrayLayout(self.job.blocks.shape(), 1 << JOB_WIDTH), "totals")
+        # Signals of their own: of an array `totals` yosys once took element 3 for bit 3.
+        totals = Array(Signal(self.job.blocks.shape(), name=f"total_{n}") for n in range(1 << JOB_WIDTH))
         newest, current, fetched = Signal(JOB_WIDTH), Signal(JOB_WIDTH), Signal(self.job.blocks.shape())
         with m.If(self.job_valid):
             m.d.sync += [totals[newest].eq(self.job.blocks), newest.eq(newest + 1)]
