@@ -100,8 +100,7 @@ def ecp5_sum(m: Module, left: Value, right: Value, name: str) -> Signal:
     width = len(left) + 1
     wide = tuple(Cat(number, number[-1]) for number in (left, right))
     ones = Const(~0, signed(width))
-    total = _carry_chain(m, _GATED_SUM, (*wide, ones, ones), name)
-    return total
+    return _carry_chain(m, _GATED_SUM, (*wide, ones, ones), name)
 
 
 def ecp5_gated_sum(m: Module, left: Value, right: Value, gate: Value, name: str) -> Signal:
