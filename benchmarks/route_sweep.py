@@ -4,7 +4,7 @@
 
 Every architecture of the plan is synthesized, placed and routed on an ECP5-85F, one seed each, and kept in
 `codesign/exploration/routed_ecp5.json`. What that file or the cache holds is not placed again. A design
-takes half a minute to minutes, one of 64 PEs about ten.
+of up to 16 PEs takes about a minute, one of 128 about ten.
 """
 
 import argparse

@@ -39,8 +39,8 @@ _NETLIST: Final = "netlist.json"
 ECP5_MAPPING: Final = "synth_ecp5 -abc9 -nowidelut"
 SYNTHESIS: Final = f"{ECP5_MAPPING} -top {ByteTop.MODULE} -json {_NETLIST}"
 PLACE_ROUTE: Final = ("--placer", "static", "--router", "router1")
-"""Placer and router of nextpnr. Its default placer leaves a third more wire, and router2 takes single nets
-of a fast path on long ways: together they cost a fifth of the clock rate, and 128 PEs were not routed."""
+"""Placer and router of nextpnr. Its placer `heap` leaves a quarter more wire, and `router2` takes single nets
+of a fast path on long ways: together they cost a quarter of the clock rate, and 128 PEs were not routed."""
 ROUTE_OPTIONS: Final = ("--timing-allow-fail", *PLACE_ROUTE, "--lpf-allow-unconstrained")
 ECP5_CELLS: Final = {
     "TRELLIS_COMB": "luts",
