@@ -1,8 +1,7 @@
 """A layer as the event kernel takes it: its packets, its jobs, and the parts of its blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,80 +18,25 @@ from codesign.event_kernel import (
 from spec.arch import ArchConfig
 from spec.packet import Opcode
 from sw.plan import LayerPlan
-from sw.spans import escape_counts
 
-__all__ = ["Moments", "PlannedParts", "Program", "plan_packets"]
+__all__ = ["Moments", "Program", "plan_packets"]
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class PlannedParts:
-    """Parts of a layer's blocks, pass by pass and cluster by cluster.
-
-    Parameters
-    ----------
-    counts, first : ndarray of int64, shape (passes, C)
-        Parts of a cluster, and which is the first.
-    low, high, start : ndarray of int64, shape (parts,)
-        As in ``Program``.
-    records, beats : ndarray of int64, shape (passes, C)
-    """
-
-    counts: Ints
-    first: Ints
-    low: Ints
-    high: Ints
-    start: Ints
-    records: Ints
-    beats: Ints
-
-    @classmethod
-    def of(cls, plan: LayerPlan) -> Self:
-        """Return the parts of ``plan``."""
-        its, size, arch = plan.segmented, plan.schedule.chunk_inputs, plan.arch
-        places = [
-            (part.block, one.chunk * size + part.start, one.chunk * size + part.stop)
-            for one in plan.schedule.passes
-            for parts in one.clusters
-            for part in parts
-        ]
-        block, start, stop = np.array(places, np.int64).T
-        low, high = its.find(block, start), its.find(block, stop)
-        shape = (len(plan.schedule.passes), arch.clusters)
-        counts = np.array([[len(parts) for parts in one.clusters] for one in plan.schedule.passes], np.int64)
-        stops = counts.cumsum().reshape(shape)
-        # A part without vectors has one record that ends it.
-        records, before, live = np.ones_like(low), its.records_before(arch), low < high
-        opening = escape_counts(its.position[low[live]] - start[live], arch)
-        records[live] += opening + before[high[live]] - before[low[live] + 1]
-        beats = its.beats_before[high] - its.beats_before[low]
-        owner = np.repeat(np.arange(counts.size), counts.ravel())
-        return cls(
-            counts=counts,
-            first=stops - counts,
-            low=low,
-            high=high,
-            start=start,
-            records=np.bincount(owner, records, counts.size).astype(np.int64).reshape(shape),
-            beats=np.bincount(owner, beats, counts.size).astype(np.int64).reshape(shape),
-        )
-
-
-def plan_packets(
-    plan: LayerPlan, parts: PlannedParts, tiles: int
-) -> tuple[list[tuple[Opcode, int]], list[tuple[Opcode, int]]]:
+def plan_packets(plan: LayerPlan, tiles: int) -> tuple[list[tuple[Opcode, int]], list[tuple[Opcode, int]]]:
     """Opcode and payload words of every packet: those of the file, and those that are sent."""
     stored = list(plan.head_packets())
     sent = list(stored)
-    for number, one in enumerate(plan.schedule.passes):
+    parts = plan.parts
+    held = (values.tolist() for values in (parts.chunk, parts.counts, parts.records, parts.beats))
+    for chunk, *clusters in zip(*held, strict=True):
         weights = [(Opcode.PASS, 0)]
-        held = (parts.counts[number], parts.records[number], parts.beats[number])
-        for blocks, records, beats in zip(*(values.tolist() for values in held), strict=True):
+        for blocks, records, beats in zip(*clusters, strict=True):
             if blocks:
                 weights += plan.weight_packets(blocks, records, beats)
         stored += weights
-        sent += [*weights, *[(Opcode.ACTIVATIONS, plan.activation_words(one.chunk))] * tiles]
+        sent += [*weights, *[(Opcode.ACTIVATIONS, plan.activation_words(chunk))] * tiles]
     return [*stored, (Opcode.END, 0)], [*sent, (Opcode.END, 0)]
 
 
@@ -129,13 +73,11 @@ class Program(NamedTuple):
     advance_width: int
 
     @classmethod
-    def of(
-        cls, plan: LayerPlan, parts: "PlannedParts", sent: Sequence[tuple[Opcode, int]], tiles: int
-    ) -> "Program":
+    def of(cls, plan: LayerPlan, sent: Sequence[tuple[Opcode, int]], tiles: int) -> "Program":
         """Return the program of ``plan`` on so many tiles, whose packets are ``sent``."""
         kinds = np.array([PACKET_KINDS.get(opcode, PacketKind.OTHER) for opcode, _ in sent], np.int64)
         lengths = np.array([words for _, words in sent], np.int64)
-        place = np.arange(len(sent))
+        parts, place = plan.parts, np.arange(len(sent))
         tile = (kinds[1:] == PacketKind.ACTIVATIONS) & (lengths[1:] == lengths[:-1])
         last = np.append(np.flatnonzero(~tile), len(sent) - 1)
         return cls(
@@ -150,7 +92,7 @@ class Program(NamedTuple):
             high=parts.high,
             start=parts.start,
             position=plan.segmented.position,
-            beats=plan.segmented.beats,
+            beats=plan.segmented.kept.beats,
             advance_width=plan.arch.advance_width,
         )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from codesign.cycles import FRAME_WORDS, pipeline_timing
 from codesign.event_kernel import run_events
-from codesign.event_program import Moments, PlannedParts, Program, plan_packets
+from codesign.event_program import Moments, Program, plan_packets
 from spec.arch import ArchConfig
 from sw.job import tile_count
 from sw.plan import SegmentedLayer, plan_layer
@@ -54,18 +54,17 @@ def quick_cycles(layer: SegmentedLayer, arch: ArchConfig, tokens: int) -> QuickC
     """
     tiles = tile_count(tokens, arch)
     plan = plan_layer(layer, arch)
-    parts = PlannedParts.of(plan)
-    stored, sent = plan_packets(plan, parts, tiles)
-    program = Program.of(plan, parts, sent, tiles)
+    stored, sent = plan_packets(plan, tiles)
+    program = Program.of(plan, sent, tiles)
     moments = Moments.of(program, arch)
     cycles = run_events(_timing(arch), program, moments)
     return QuickCount(
         compute_cycles=_busy_cycles(moments.issued, moments.ended),
         load_cycles=sum(words for _, words in sent) + FRAME_WORDS * len(sent),
         cycles=cycles,
-        beats=tiles * int(parts.beats.sum()),
+        beats=tiles * int(plan.parts.beats.sum()),
         bits=arch.stream_width * (sum(words for _, words in stored) + FRAME_WORDS * len(stored)),
-        vectors=int((parts.high - parts.low).sum()),
+        vectors=int((plan.parts.high - plan.parts.low).sum()),
     )
 
 

@@ -18,8 +18,8 @@ from spec.schedule import BlockPart, Schedule
 from sw.blocks import Blocking
 from sw.layer import QuantizedLayer, grouped_index
 from sw.psums import check_outputs, check_psums
-from sw.schedule import schedule_layer
-from sw.spans import KeptGroups, escape_counts
+from sw.schedule import LayerParts, schedule_parts
+from sw.spans import KeptGroups
 
 __all__ = ["ClusterVectors", "LayerPlan", "SegmentedLayer", "order_width", "plan_layer"]
 
@@ -84,10 +84,11 @@ class SegmentedLayer:
         blocking.check(layer.name)
         mask = layer.mask[grouped_index(layer.direction, layer.order)]
         groups: NDArray[np.bool_] = np.any(blocking.split(mask), axis=-1)
-        block, position = np.nonzero(groups.any(axis=-1))
+        kept = KeptGroups(groups)
+        block, position = kept.places
         bitmaps = groups[block, position] @ (1 << np.arange(arch.groups, dtype=np.int64))
         magnitude = int(np.abs(layer.weights.astype(np.int16)).sum(axis=1, dtype=np.int64).max())
-        return cls(layer, blocking, KeptGroups(groups), block, position, bitmaps, magnitude)
+        return cls(layer, blocking, kept, block, position, bitmaps, magnitude)
 
     @cached_property
     def weight_range(self) -> tuple[int, int]:
@@ -101,31 +102,8 @@ class SegmentedLayer:
         return int(np.count_nonzero(self.layer.mask))
 
     @cached_property
-    def beats(self) -> NDArray[np.int64]:
-        """Beats of every vector, its kept groups."""
-        return np.bitwise_count(self.bitmaps).astype(np.int64)
-
-    @cached_property
-    def beats_before(self) -> NDArray[np.int64]:
-        """Beats of all vectors before each, shape (vectors + 1,)."""
-        return np.concatenate(([0], self.beats.cumsum()))
-
-    @cached_property
     def _keys(self) -> NDArray[np.int64]:
         return self.block * self.blocking.positions + self.position
-
-    @cached_property
-    def _records_before(self) -> dict[int, NDArray[np.int64]]:
-        return {}
-
-    def records_before(self, arch: ArchConfig) -> NDArray[np.int64]:
-        """Records of all vectors before each, shape (vectors + 1,); no block is cut."""
-        known = self._records_before
-        if arch.advance_width not in known:
-            opens = np.diff(self.block, prepend=-1) > 0
-            gaps = self.position - np.where(opens, -1, np.roll(self.position, 1)) - 1
-            known[arch.advance_width] = np.concatenate(([0], (1 + escape_counts(gaps, arch)).cumsum()))
-        return known[arch.advance_width]
 
     def find(self, block: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the first vector of ``block`` at ``position`` or behind, or of a later block."""
@@ -139,17 +117,22 @@ class LayerPlan:
     Parameters
     ----------
     segmented : SegmentedLayer
-    schedule : Schedule
+    parts : LayerParts
     arch : ArchConfig
     """
 
     segmented: SegmentedLayer
-    schedule: Schedule
+    parts: LayerParts
     arch: ArchConfig
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The same parts as passes of block parts."""
+        return self.parts.schedule()
 
     def vectors(self, parts: tuple[BlockPart, ...], chunk: int) -> ClusterVectors:
         """Return the vectors of one cluster's ``parts`` in a pass of ``chunk``."""
-        base = chunk * self.schedule.chunk_inputs
+        base = chunk * self.parts.chunk_inputs
         spans, gaps, bitmaps, ends = [], [], [], []
         for part in parts:
             low, high = self.segmented.find(np.array(part.block), base + np.array([part.start, part.stop]))
@@ -166,7 +149,7 @@ class LayerPlan:
     def info(self) -> bytes:
         """Return the payload of the layer's INFO packet, not padded."""
         its = self.segmented.layer
-        about = {"name": its.name, "rows": its.rows, "cols": its.cols, "chunk": self.schedule.chunk_inputs}
+        about = {"name": its.name, "rows": its.rows, "cols": its.cols, "chunk": self.parts.chunk_inputs}
         return json.dumps(about, separators=(",", ":")).encode()
 
     def head_packets(self) -> Iterator[tuple[Opcode, int]]:
@@ -197,7 +180,7 @@ class LayerPlan:
 
     def activation_words(self, chunk: int) -> int:
         """Payload words of one tile of ``chunk``."""
-        size, arch = self.schedule.chunk_inputs, self.arch
+        size, arch = self.parts.chunk_inputs, self.arch
         inputs = min(size, self.segmented.layer.cols - chunk * size)
         return -(-inputs // arch.lanes) * arch.words_per_input_word
 
@@ -213,14 +196,14 @@ def plan_layer(segmented: SegmentedLayer, arch: ArchConfig) -> LayerPlan:
     layer = segmented.layer
     _check_weights(segmented, arch)
     whole = layer.outputs is not None
-    schedule = schedule_layer(segmented.kept, arch, name=layer.name, whole=whole)
+    parts = schedule_parts(segmented.kept, arch, name=layer.name, whole=whole)
     # Where even the largest activations at every weight's sign fit, no order of inputs need be looked at.
     largest = segmented.magnitude << arch.activation_width - 1
     if largest > signed_range(min(arch.psum_width, OUTPUT_WIDTH))[1]:
         check_outputs(layer.weights, arch, layer.name)
         weights = layer.weights[grouped_index(layer.direction, layer.order)]
-        check_psums(weights, schedule.chunk_inputs, arch, layer.name)
-    return LayerPlan(segmented, schedule, arch)
+        check_psums(weights, parts.chunk_inputs, arch, layer.name)
+    return LayerPlan(segmented, parts, arch)
 
 
 def order_width(count: int) -> int:

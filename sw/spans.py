@@ -1,17 +1,17 @@
 """Spans of blocks: beats and records of any range of positions, from cumulative sums."""
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spec.arch import ArchConfig
 
-__all__ = ["ChunkSpans", "KeptGroups", "Span", "escape_counts"]
+__all__ = ["KeptGroups", "KeptVectors", "escape_counts"]
 
-Gaps = TypeVar("Gaps", int, NDArray[np.int64])
+Ints = NDArray[np.int64]
+Gaps = TypeVar("Gaps", int, Ints)
 
 
 def escape_counts(gaps: Gaps, arch: ArchConfig) -> Gaps:
@@ -20,92 +20,33 @@ def escape_counts(gaps: Gaps, arch: ArchConfig) -> Gaps:
     return -(-(gaps >> width) >> width)
 
 
-@dataclass(frozen=True)
-class Span:
-    """Positions ``start`` to ``stop`` - 1 of a block.
+class KeptVectors(NamedTuple):
+    """The vectors of a layer, as compiled code takes them.
+
+    Vectors ``low`` to ``high`` - 1 of a block have ``beats_before[high] - beats_before[low]`` beats, and
+    records alike, but for the escapes before the first: they depend on where the span starts.
 
     Parameters
     ----------
-    block, start, stop : int
-    beats : int
-    records : int
-        When ``next`` starts at the first position.
+    first : ndarray of int64, shape (blocks + 1,)
+        First vector of every block; the last entry is their number.
+    position : ndarray of int64, shape (vectors,)
+        Where they are, rising in a block.
+    beats_before, records_before : ndarray of int64, shape (vectors + 1,)
+        Of all vectors before each, if no block is cut.
+    advance_width : int
+        As in ``ArchConfig``; decides about the records.
     """
 
-    block: int
-    start: int
-    stop: int
-    beats: int
-    records: int
-
-
-class ChunkSpans:
-    """Spans of the blocks of one chunk.
-
-    Parameters
-    ----------
-    groups : ndarray of bool, shape (blocks, positions, B / L)
-        Groups kept, in grouped order.
-    arch : ArchConfig
-        Its ``advance_width`` alone counts.
-    """
-
-    def __init__(self, groups: NDArray[np.bool_], arch: ArchConfig) -> None:
-        self._arch = arch
-        self._positions = groups.shape[1]
-        beats = groups.sum(axis=-1, dtype=np.int64)
-        kept = beats > 0
-        place = np.arange(self._positions)
-        last = np.maximum.accumulate(np.where(kept, place, -1), axis=1)
-        gap = place - 1 - np.pad(last[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
-        records = np.where(kept, 1 + escape_counts(gap, arch), 0)
-        start = ((0, 0), (1, 0))
-        self._beats_before = np.pad(beats.cumsum(axis=1), start)
-        self._records_before = np.pad(records.cumsum(axis=1), start)
-        following = np.minimum.accumulate(np.where(kept, place, self._positions)[:, ::-1], axis=1)
-        self._next_vector = np.pad(following[:, ::-1], ((0, 0), (0, 1)), constant_values=self._positions)
-
-    @cached_property
-    def whole(self) -> tuple[Span, ...]:
-        """Every block, uncut."""
-        return tuple(self.span(block, 0, self._positions) for block in range(len(self._beats_before)))
-
-    def span(self, block: int, start: int, stop: int) -> Span:
-        """Return a span with what it takes."""
-        beats = self._beats_before[block]
-        return Span(block, start, stop, int(beats[stop] - beats[start]), self._records(block, start, stop))
-
-    def _records(self, block: int, start: int, stop: int) -> int:
-        first = int(self._next_vector[block, start])
-        if first >= stop:
-            return 1
-        row = self._records_before[block]
-        return int(row[stop] - row[first + 1]) + 1 + escape_counts(first - start, self._arch)
-
-    def cut(self, span: Span, tail: int) -> tuple[Span, Span] | None:
-        """Cut off at most ``tail`` beats, but not all, at the end; None if the last vector has more."""
-        if tail < 1:
-            return None
-        row = self._beats_before[span.block]
-        at = int(np.searchsorted(row, row[span.stop] - tail))
-        at = int(self._next_vector[span.block, at])
-        if at >= span.stop:
-            return None
-        return self._split(span, at)
-
-    def halve(self, span: Span) -> tuple[Span, Span]:
-        """Cut ``span`` in two for two passes: by beats, else by positions.
-
-        It has several: what stands at one fits in the smallest memories.
-        """
-        return self.cut(span, span.beats // 2) or self._split(span, (span.start + span.stop) // 2)
-
-    def _split(self, span: Span, at: int) -> tuple[Span, Span]:
-        return self.span(span.block, span.start, at), self.span(span.block, at, span.stop)
+    first: Ints
+    position: Ints
+    beats_before: Ints
+    records_before: Ints
+    advance_width: int
 
 
 class KeptGroups:
-    """The groups that a layer keeps, and spans of its chunks, which many architectures share.
+    """The groups that a layer keeps, and its vectors, which many architectures share.
 
     Parameters
     ----------
@@ -115,11 +56,32 @@ class KeptGroups:
 
     def __init__(self, groups: NDArray[np.bool_]) -> None:
         self.groups = groups
-        self._chunks: dict[tuple[int, int, int], ChunkSpans] = {}
+        self._vectors: dict[int, KeptVectors] = {}
 
-    def chunk(self, start: int, stop: int, arch: ArchConfig) -> ChunkSpans:
-        """Return the spans of positions ``start`` to ``stop`` - 1."""
-        key = (start, stop, arch.advance_width)
-        if key not in self._chunks:
-            self._chunks[key] = ChunkSpans(self.groups[:, start:stop], arch)
-        return self._chunks[key]
+    @cached_property
+    def places(self) -> tuple[Ints, Ints]:
+        """Block and position of every vector, ascending."""
+        block, position = np.nonzero(self.groups.any(axis=-1))
+        return block, position
+
+    @cached_property
+    def beats(self) -> Ints:
+        """Beats of every vector, its kept groups."""
+        beats: Ints = self.groups[self.places].sum(axis=-1, dtype=np.int64)
+        return beats
+
+    def vectors(self, arch: ArchConfig) -> KeptVectors:
+        """Return the vectors, with records of ``arch``."""
+        width = arch.advance_width
+        if width not in self._vectors:
+            block, position = self.places
+            opens = np.diff(block, prepend=-1) > 0
+            gaps = position - np.where(opens, -1, np.roll(position, 1)) - 1
+            self._vectors[width] = KeptVectors(
+                first=np.searchsorted(block, np.arange(len(self.groups) + 1)),
+                position=position,
+                beats_before=np.concatenate(([0], self.beats.cumsum())),
+                records_before=np.concatenate(([0], (1 + escape_counts(gaps, arch)).cumsum())),
+                advance_width=width,
+            )
+        return self._vectors[width]

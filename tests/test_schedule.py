@@ -1,5 +1,7 @@
 """The scheduler: every position once, no memory overfull, loads equal."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from spec.record import advance_records
 from spec.schedule import BlockPart, Schedule
-from sw.schedule import schedule_layer
+from sw.schedule import schedule_layer, schedule_parts
 from sw.spans import KeptGroups
 from tests.plain_schedule import plain_schedule
 from tests.small_layers import small_archs
@@ -82,6 +84,29 @@ def test_schedules_are_those_of_the_rules_counted_anew(arch: ArchConfig, seed: i
     groups = rng.random(shape) < density
 
     assert schedule_layer(KeptGroups(groups), arch) == plain_schedule(groups, arch)
+
+
+@settings(max_examples=100, deadline=None)
+@given(arch=small_archs(), seed=st.integers(0, 1 << 32))
+def test_arrays_say_what_every_part_takes(arch: ArchConfig, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = rng.random((int(rng.integers(1, 9)), int(rng.integers(1, 60)), arch.groups)) < rng.random() ** 3
+    block, position = np.nonzero(groups.any(axis=-1))
+
+    its = schedule_parts(KeptGroups(groups), arch)
+
+    assert its.first.ravel().tolist() == [0, *np.cumsum(its.counts)[:-1].tolist()]
+    columns = iter(np.stack([its.block, its.start, its.stop, its.low, its.high]).T.tolist())
+    held = np.stack([its.counts, its.records, its.beats]).reshape(3, -1).T.tolist()
+    for count, records, beats in held:
+        for number, start, stop, low, high in islice(columns, count):
+            kept = groups[number, start:stop].any(axis=-1)
+            assert position[low:high].tolist() == (np.flatnonzero(kept) + start).tolist()
+            assert (block[low:high] == number).all()
+            records -= record_count(groups, BlockPart(number, start, stop), arch)
+            beats -= int(groups[number, start:stop].sum())
+        assert (records, beats) == (0, 0)
+    assert next(columns, None) is None
 
 
 def test_an_overfull_cluster_may_be_left_with_a_block_it_shares_and_an_empty_one() -> None:
