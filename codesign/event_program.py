@@ -1,13 +1,12 @@
 """A layer as the event kernel takes it: its packets, its jobs, and the parts of its blocks."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.cycle_kernel import compiled
 from codesign.cycle_registers import PacketKind
-from codesign.cycles import PACKET_KINDS
 from codesign.event_kernel import (
     BLOCK_COLUMNS,
     BLOCKS_HELD,
@@ -16,28 +15,46 @@ from codesign.event_kernel import (
     known_columns,
 )
 from spec.arch import ArchConfig
-from spec.packet import Opcode
 from sw.plan import LayerPlan
 
-__all__ = ["Moments", "Program", "plan_packets"]
+__all__ = ["Moments", "Program"]
 
 Ints = NDArray[np.int64]
 
+_OTHER, _PASS, _ACTIVATIONS, _END = (int(kind) for kind in PacketKind)
 
-def plan_packets(plan: LayerPlan, tiles: int) -> tuple[list[tuple[Opcode, int]], list[tuple[Opcode, int]]]:
-    """Opcode and payload words of every packet: those of the file, and those that are sent."""
-    stored = list(plan.head_packets())
-    sent = list(stored)
-    parts = plan.parts
-    held = (values.tolist() for values in (parts.chunk, parts.counts, parts.records, parts.beats))
-    for chunk, *clusters in zip(*held, strict=True):
-        weights = [(Opcode.PASS, 0)]
-        for blocks, records, beats in zip(*clusters, strict=True):
-            if blocks:
-                weights += plan.weight_packets(blocks, records, beats)
-        stored += weights
-        sent += [*weights, *[(Opcode.ACTIVATIONS, plan.activation_words(chunk))] * tiles]
-    return [*stored, (Opcode.END, 0)], [*sent, (Opcode.END, 0)]
+
+@compiled
+def _lay_packets(
+    head: Ints, blocks: Ints, records: Ints, values: Ints, activations: Ints, tiles: int
+) -> tuple[Ints, Ints, Ints]:
+    """Packets in the order in which they are sent: kinds, lengths, and how many tiles follow each at once.
+
+    ``head`` has the lengths of those before the first pass; ``blocks``, ``records`` and ``values``, shape
+    (passes, C), those of a cluster, sent if it has blocks; ``activations`` that of a tile in every pass.
+    """
+    passes, clusters = blocks.shape
+    most = len(head) + passes * (1 + 3 * clusters + tiles) + 1
+    kinds, lengths = np.full(most, _OTHER, np.int64), np.zeros(most, np.int64)
+    alike = np.zeros(most, np.int64)
+    for packet in range(len(head)):
+        lengths[packet] = head[packet]
+    packet = len(head)
+    for one in range(passes):
+        kinds[packet] = _PASS
+        packet += 1
+        for cluster in range(clusters):
+            if blocks[one, cluster]:
+                lengths[packet] = blocks[one, cluster]
+                lengths[packet + 1] = records[one, cluster]
+                lengths[packet + 2] = values[one, cluster]
+                packet += 3
+        for tile in range(tiles):
+            kinds[packet], lengths[packet] = _ACTIVATIONS, activations[one]
+            alike[packet] = tiles - 1 - tile
+            packet += 1
+    kinds[packet] = _END
+    return kinds[: packet + 1], lengths[: packet + 1], alike[: packet + 1]
 
 
 class Program(NamedTuple):
@@ -73,17 +90,17 @@ class Program(NamedTuple):
     advance_width: int
 
     @classmethod
-    def of(cls, plan: LayerPlan, sent: Sequence[tuple[Opcode, int]], tiles: int) -> "Program":
-        """Return the program of ``plan`` on so many tiles, whose packets are ``sent``."""
-        kinds = np.array([PACKET_KINDS.get(opcode, PacketKind.OTHER) for opcode, _ in sent], np.int64)
-        lengths = np.array([words for _, words in sent], np.int64)
-        parts, place = plan.parts, np.arange(len(sent))
-        tile = (kinds[1:] == PacketKind.ACTIVATIONS) & (lengths[1:] == lengths[:-1])
-        last = np.append(np.flatnonzero(~tile), len(sent) - 1)
+    def of(cls, plan: LayerPlan, tiles: int) -> "Program":
+        """Return the program of ``plan`` on so many tiles."""
+        parts = plan.parts
+        head = np.array([words for _, words in plan.head_packets()], np.int64)
+        weights = plan.weight_words(parts.counts, parts.records, parts.beats)
+        activations = np.array([plan.activation_words(chunk) for chunk in range(parts.chunk[-1] + 1)])
+        kinds, lengths, alike = _lay_packets(head, *weights, activations[parts.chunk], tiles)
         return cls(
             kinds=kinds,
             lengths=lengths,
-            alike=last[np.searchsorted(last, place)] - place,
+            alike=alike,
             job_pass=np.repeat(np.arange(len(parts.counts)), tiles),
             totals=np.repeat(parts.counts.sum(axis=1), tiles),
             counts=parts.counts,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.cycle_registers import PacketKind
 from codesign.cycles import FRAME_WORDS, pipeline_timing
 from codesign.event_kernel import run_events
-from codesign.event_program import Moments, Program, plan_packets
+from codesign.event_program import Moments, Program
 from spec.arch import ArchConfig
 from sw.job import tile_count
 from sw.plan import SegmentedLayer, plan_layer
@@ -54,16 +55,16 @@ def quick_cycles(layer: SegmentedLayer, arch: ArchConfig, tokens: int) -> QuickC
     """
     tiles = tile_count(tokens, arch)
     plan = plan_layer(layer, arch)
-    stored, sent = plan_packets(plan, tiles)
-    program = Program.of(plan, sent, tiles)
+    program = Program.of(plan, tiles)
     moments = Moments.of(program, arch)
     cycles = run_events(_timing(arch), program, moments)
+    stored = program.lengths[program.kinds != PacketKind.ACTIVATIONS]
     return QuickCount(
         compute_cycles=_busy_cycles(moments.issued, moments.ended),
-        load_cycles=sum(words for _, words in sent) + FRAME_WORDS * len(sent),
+        load_cycles=int(program.lengths.sum()) + FRAME_WORDS * len(program.lengths),
         cycles=cycles,
         beats=tiles * int(plan.parts.beats.sum()),
-        bits=arch.stream_width * (sum(words for _, words in stored) + FRAME_WORDS * len(stored)),
+        bits=arch.stream_width * (int(stored.sum()) + FRAME_WORDS * len(stored)),
         vectors=int((plan.parts.high - plan.parts.low).sum()),
     )
 

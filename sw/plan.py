@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from sw.schedule import LayerParts, schedule_parts
 from sw.spans import KeptGroups
 
 __all__ = ["ClusterVectors", "LayerPlan", "SegmentedLayer", "order_width", "plan_layer"]
+
+Counts = TypeVar("Counts", int, NDArray[np.int64])
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,15 +170,19 @@ class LayerPlan:
             if outputs.table is not None:
                 yield Opcode.TABLE, table_words(arch)
 
-    def _words(self, bits: int) -> int:
+    def _words(self, bits: Counts) -> Counts:
         return -(-bits // self.arch.stream_width)
 
     def weight_packets(self, blocks: int, records: int, beats: int) -> Iterator[tuple[Opcode, int]]:
         """Yield opcode and payload words of the packets that bring one cluster its blocks in a pass."""
+        opcodes = (Opcode.BLOCKS, Opcode.RECORDS, Opcode.VALUES)
+        yield from zip(opcodes, self.weight_words(blocks, records, beats), strict=True)
+
+    def weight_words(self, blocks: Counts, records: Counts, beats: Counts) -> tuple[Counts, Counts, Counts]:
+        """Return the payload words of these packets, of one cluster or of many at once."""
         arch = self.arch
-        yield Opcode.BLOCKS, blocks
-        yield Opcode.RECORDS, self._words(records * arch.record_width)
-        yield Opcode.VALUES, -(-beats // arch.beats_per_stripe) * arch.words_per_stripe
+        stripes = -(-beats // arch.beats_per_stripe)
+        return blocks, self._words(records * arch.record_width), stripes * arch.words_per_stripe
 
     def activation_words(self, chunk: int) -> int:
         """Payload words of one tile of ``chunk``."""
