@@ -5,20 +5,18 @@ every cluster, packet reader, scheduler and collector. Data is left out, since i
 time. The input is taken to offer a word in every cycle and the output to accept one.
 
 Every ``_step_…`` function advances one component by a cycle. They run from the consumer to the producer,
-so that each still sees the registers of its source as they were. They share this file because numba's
-cache notices a change only in the file of the function that is called from outside.
+so that each still sees the registers of its source as they were.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
+from codesign.compiler import compiled
 from codesign.cycle_registers import CLOSED_DEPTH, RING, Input, PacketKind, RecordKind
 from spec.counters import Cause
 
-__all__ = ["compiled", "run_layer"]
+__all__ = ["run_layer"]
 
 _NONE, _BEAT, _STEAL, _DRAIN, _OUTPUT, _SKIP, _VECTOR, _IMBALANCE = (int(cause) for cause in Cause)
 _LOADING, _HELD = (int(state) for state in Input)
@@ -27,12 +25,6 @@ _ESCAPE, _BLOCK_END = int(RecordKind.ESCAPE), int(RecordKind.END)
 _D_IDLE, _D_START, _D_FETCH, _D_BLOCK, _D_RECORDS = range(5)
 _R_IDLE, _R_ROWS = range(2)
 _C_CHOOSE, _C_HEADER, _C_WORDS, _C_TRAILER = range(4)
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile ``function`` at its first call, and keep it on disk."""
-    done: Callable[..., Any] = numba.njit(cache=True)(function)
-    return done
 
 
 @compiled

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.cycle_registers import PacketKind
 from codesign.cycles import FRAME_WORDS, pipeline_timing
 from codesign.event_kernel import run_events
-from codesign.event_program import Moments, Program
+from codesign.vector_table import vector_table
 from spec.arch import ArchConfig
 from sw.job import tile_count
 from sw.plan import SegmentedLayer, plan_layer
@@ -55,17 +54,33 @@ def quick_cycles(layer: SegmentedLayer, arch: ArchConfig, tokens: int) -> QuickC
     """
     tiles = tile_count(tokens, arch)
     plan = plan_layer(layer, arch)
-    program = Program.of(plan, tiles)
-    moments = Moments.of(program, arch)
-    cycles = run_events(_timing(arch), program, moments)
-    stored = program.lengths[program.kinds != PacketKind.ACTIVATIONS]
+    parts, timing = plan.parts, _timing(arch)
+    head = [words for _, words in plan.head_packets()]
+    blocks, records, values = plan.weight_words(parts.counts, parts.records, parts.beats)
+    weights: Ints = blocks + records + values
+    tile_words = np.array([plan.activation_words(chunk) for chunk in parts.chunk.tolist()], np.int64)
+    cycles, busy = run_events(
+        timing,
+        (len(head), sum(head)),
+        parts,
+        weights,
+        tile_words,
+        tiles,
+        vector_table(layer.kept, arch, timing),
+        arch.advance_width,
+        arch.queue_depth,
+    )
+    passes, loaded = len(parts.chunk), int(np.count_nonzero(parts.counts))
+    # A PASS of each, and an END behind them all; blocks, records and values of every cluster that has any.
+    packets = len(head) + passes + 3 * loaded + 1
+    stored = sum(head) + int(weights.sum()) + FRAME_WORDS * packets
     return QuickCount(
-        compute_cycles=_busy_cycles(moments.issued, moments.ended),
-        load_cycles=int(program.lengths.sum()) + FRAME_WORDS * len(program.lengths),
+        compute_cycles=busy,
+        load_cycles=stored + tiles * (int(tile_words.sum()) + FRAME_WORDS * passes),
         cycles=cycles,
-        beats=tiles * int(plan.parts.beats.sum()),
-        bits=arch.stream_width * (int(stored.sum()) + FRAME_WORDS * len(stored)),
-        vectors=int((plan.parts.high - plan.parts.low).sum()),
+        beats=tiles * int(parts.beats.sum()),
+        bits=arch.stream_width * stored,
+        vectors=int((parts.high - parts.low).sum()),
     )
 
 
@@ -73,9 +88,3 @@ def quick_cycles(layer: SegmentedLayer, arch: ArchConfig, tokens: int) -> QuickC
 def _timing(arch: ArchConfig) -> Any:
     """A record, which NumPy takes longer to fill than a small layer takes to run."""
     return pipeline_timing(arch)[0]
-
-
-def _busy_cycles(issued: Ints, ended: Ints) -> int:
-    """Cycles in which some job is issued and not collected."""
-    collected = np.maximum.accumulate(np.concatenate(([0], ended[:-1])))
-    return int(np.maximum(ended - np.maximum(issued, collected), 0).sum())

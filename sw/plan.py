@@ -99,6 +99,11 @@ class SegmentedLayer:
         return int(weights.min()), int(weights.max())
 
     @cached_property
+    def permuted(self) -> bool:
+        """Whether its outputs or inputs are in another order than in the model."""
+        return not np.array_equal(self.layer.order, np.arange(len(self.layer.order)))
+
+    @cached_property
     def kept_weights(self) -> int:
         """Weights kept, those that are 0 included."""
         return int(np.count_nonzero(self.layer.mask))
@@ -160,7 +165,7 @@ class LayerPlan:
         outputs = layer.outputs
         yield Opcode.BEGIN, 0
         yield Opcode.INFO, self._words(8 * len(self.info()))
-        if not np.array_equal(layer.order, np.arange(len(layer.order))):
+        if self.segmented.permuted:
             yield Opcode.ORDER, self._words(len(layer.order) * order_width(len(layer.order)))
         yield Opcode.SCALES, self._words(8 * (2 + layer.rows))
         if layer.smoothing is not None:
