@@ -121,8 +121,7 @@ class Cluster(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
-        load = bundle(load_shape(arch), "load_here")
-        m.d.sync += load.eq(self.load)
+        load = self._load_here(m, platform)
         m.d.comb += self.load_next.eq(load)
         mine = self._own_load(m, load)
         # It comes from far, and changes long before anything depends on it.
@@ -156,6 +155,18 @@ class Cluster(wiring.Component):
         psum, psum_valid = self._columns(m, load, issuer.beat, weights, direction, drain)
         self._collect(m, closed, drain, psum, psum_valid)
         return m
+
+    def _load_here(self, m: Module, platform: object) -> View:
+        """Load bus one cycle later, in registers that neither the clusters nor the columns share."""
+        layout = load_shape(self.arch)
+        # The kind alone has a reset, without which a word on its way would be written after one.
+        registers = [
+            delay(m, self.load.kind, 1, "load_kind", reset_less=False)
+            if field == "kind"
+            else own_register(m, self.load[field], f"load_{field}", platform)
+            for field, _ in layout
+        ]
+        return View(layout, Cat(registers))
 
     def _own_load(self, m: Module, load: View) -> View:
         """Load bus with weights for other clusters blanked out."""
