@@ -252,13 +252,15 @@ class Cluster(wiring.Component):
         before = bundle(beat_shape(arch), "before", reset_less=True)
         m.d.sync += before.eq(beat)
         same = (before.row == beat.row) & (before.psum_bank == beat.psum_bank)
+        forward = Mux(same, before.lanes, 0)
         control = bundle(column_shape(arch)["psums"].shape, "control", reset_less=True)
         row_bits = (arch.groups - 1).bit_length()
         m.d.sync += [
             control.row.eq(Cat(beat.row[:row_bits], beat.psum_bank)),
             control.write.eq(beat.lanes),
-            control.first.eq(beat.first),
-            control.forward.eq(Mux(same, before.lanes, 0)),
+            # Here, once for all columns.
+            control.fresh.eq(beat.first | forward),
+            control.forward.eq(forward),
             control.steal.eq(beat.steal),
         ]
         aligned = delay(m, Value.cast(control), Column.psum_cycle(arch) - 1, "psum_control")

@@ -93,14 +93,13 @@ class Column(wiring.Component):
             horizontal = own_register(m, horizontal, f"horizontal_{lane}", platform)
             bank = PsumBank(arch, ProductTree.product_width(arch), ProductTree.sum_width(arch))
             m.submodules[f"psums_{lane}"] = bank
-            fresh = here.psums.first[lane] | here.psums.forward[lane]
             m.d.comb += [
                 bank.horizontal.eq(horizontal),
                 bank.product.eq(tree.products[lane]),
                 bank.sum.eq(tree.sum),
                 bank.row.eq(own_register(m, here.psums.row, f"row_{lane}", platform)),
                 bank.write.eq(delay(m, here.psums.write[lane], 1, f"write_{lane}")),
-                bank.fresh.eq(delay(m, fresh, 1, f"fresh_{lane}")),
+                bank.fresh.eq(delay(m, here.psums.fresh[lane], 1, f"fresh_{lane}")),
                 bank.forward.eq(delay(m, here.psums.forward[lane], 1, f"forward_{lane}")),
                 bank.steal.eq(own_register(m, here.psums.steal, f"steal_{lane}", platform)),
             ]

@@ -197,12 +197,15 @@ def beat_shape(arch: ArchConfig) -> data.StructLayout:
 
 
 def _psum_control(arch: ArchConfig) -> data.StructLayout:
-    """Psum memory control of all lanes of a column; ``row`` includes the bank as its top bit."""
+    """Psum memory control of all lanes of a column; ``row`` includes the bank as its top bit.
+
+    ``fresh`` are the lanes whose row in memory does not count: it starts from 0, or is forwarded.
+    """
     return data.StructLayout(
         {
             "row": _index(2 * arch.groups),
             "write": arch.lanes,
-            "first": arch.lanes,
+            "fresh": arch.lanes,
             "forward": arch.lanes,
             "steal": 1,
         }

@@ -99,9 +99,10 @@ def multiply(timeline: Timeline, cycle: int, bank: int, beats: list[dict[str, An
         merge(timeline, cycle, read={"word": beat["word"], "bank": bank})
         merge(timeline, cycle + Column.LANE_CYCLE, lane=beat["lane"])
         merge(timeline, cycle + Column.WEIGHT_CYCLE, weights=beat["weights"])
-        control = {"row": row + bank * GROUPS, "write": beat["lanes"], "first": first}
+        control = {"row": row + bank * GROUPS, "write": beat["lanes"], "fresh": first}
         if before is not None and before[0] == row:
             control["forward"] = before[1]
+            control["fresh"] |= before[1]
         merge(timeline, cycle + Column.psum_cycle(ARCH), psums=control)
         started |= {row * LANES + n for n in lanes}
         before, cycle = (row, beat["lanes"]), cycle + 1
@@ -114,7 +115,7 @@ def drain(timeline: Timeline, cycle: int, bank: int, started: set[int]) -> tuple
     for row in range(GROUPS):
         first = sum(1 << n for n in range(LANES) if row * LANES + n not in started)
         steals.append(cycle + Column.psum_cycle(ARCH))
-        merge(timeline, steals[-1], psums={"row": row + bank * GROUPS, "steal": 1, "first": first})
+        merge(timeline, steals[-1], psums={"row": row + bank * GROUPS, "steal": 1, "fresh": first})
         cycle += ARCH.tokens
     return cycle, steals
 
