@@ -219,6 +219,7 @@ class Cluster(wiring.Component):
         """Chain the columns; return the psums that leave the last one, and when they are valid."""
         arch = self.arch
         head = bundle(column_shape(arch), "head")
+        off = Cat((beat.lane != lane) & ~direction for lane in range(arch.lanes))
         m.d.comb += [
             head.write.enable.eq(load.kind == LoadKind.ACTIVATION),
             head.write.part.eq(load.part),
@@ -226,7 +227,7 @@ class Cluster(wiring.Component):
             head.write.bank.eq(load.bank),
             head.write.data.eq(load.data),
             head.read.eq(beat.activation),
-            head.lane.eq(delay(m, beat.lane, Column.LANE_CYCLE, "lane")),
+            head.off.eq(delay(m, off, Column.LANE_CYCLE, "off")),
             head.horizontal.eq(direction),
             Value.cast(head.weights).eq(weights),
         ]

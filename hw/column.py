@@ -20,7 +20,7 @@ class Column(wiring.Component):
     """L multipliers, their psums and one token's activations.
 
     Everything arrives through a register and goes on to the next column, so nothing is broadcast.
-    With the read address in the column's register in cycle 0, that register expects ``lane`` in cycle
+    With the read address in the column's register in cycle 0, that register expects ``off`` in cycle
     ``LANE_CYCLE``, ``weights`` in ``WEIGHT_CYCLE`` and ``psums`` in ``psum_cycle(arch)``. One beat per cycle.
 
     Parameters
@@ -81,7 +81,7 @@ class Column(wiring.Component):
             activations.index.eq(self.index),
             activations.write.eq(here.write),
             activations.read.eq(here.read),
-            activations.lane.eq(here.lane),
+            activations.off.eq(here.off),
             activations.horizontal.eq(here.horizontal),
             tree.activations.eq(activations.operands),
             Value.cast(tree.weights).eq(weights),

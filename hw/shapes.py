@@ -213,7 +213,10 @@ def _psum_control(arch: ArchConfig) -> data.StructLayout:
 
 
 def column_shape(arch: ArchConfig) -> data.StructLayout:
-    """What moves from column to column, a register at each."""
+    """What moves from column to column, a register at each.
+
+    ``off`` are the lanes whose activation nobody takes; none if ``horizontal``.
+    """
     return data.StructLayout(
         {
             "write": data.StructLayout(
@@ -226,7 +229,7 @@ def column_shape(arch: ArchConfig) -> data.StructLayout:
                 }
             ),
             "read": data.StructLayout({"word": _activation_address(arch), "bank": 1}),
-            "lane": _index(arch.lanes),
+            "off": arch.lanes,
             "horizontal": 1,
             "weights": data.ArrayLayout(signed(arch.weight_width), arch.lanes),
             "psums": _psum_control(arch),
