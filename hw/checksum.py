@@ -2,23 +2,25 @@
 
 import zlib
 from collections.abc import Sequence
-from functools import cache, reduce
-from operator import xor
+from functools import cache
 from typing import Final, NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.gf2 import apply, inverse
+from hw.parities import parities, shared_parities
 from hw.pipeline import delay
 
 __all__ = ["Checksum"]
 
 _ONES: Final = 0xFFFFFFFF
 _WIDTH: Final = 32
-_SHARE: Final = 32
-"""Bits of a word whose parities are found in one cycle; each share has a register of its own."""
+_WORD_ROWS: Final = 4
+"""Parities of a word that share sums: 15 of about 8 bits each, if a word has 128."""
+_BACK_ROWS: Final = 3
+"""Parities of the register that share sums: 7 of about 4 bits each, and a parity takes 4 of them."""
 _NIBBLE, _PART = 4, 16
 """Bits compared in one lookup table, and bits of the rest that are looked at in one cycle."""
 
@@ -77,10 +79,11 @@ class Checksum(wiring.Component):
     """CRC-32 as in zlib (IEEE 802.3), of words in little-endian order, and whether a stream ends in its own.
 
     The CRC is linear, so every bit of the next register is the parity of some bits of register and word.
-    What the word adds is found ahead, and the register is kept in a basis in which no more than two of its
-    bits meet in a bit of the next one: the loop is one or two lookup tables, however wide the word is. To
-    see whether a CRC is right it is taken in as one more word: what is left is the same whatever came
-    before. One word per cycle; ``crc`` covers a word ``LATENCY`` cycles after it.
+    What the word adds is found ahead: bits that count in the same ones of a few parities are summed up once
+    for these. The register is kept in a basis in which no more than two of its bits meet in a bit of the next
+    one, so the loop is short however wide the word is. To see whether a CRC is right it is taken in as one
+    more word: what is left is the same whatever came before. One word per cycle; ``crc`` covers a word
+    ``LATENCY`` cycles after it, and no longer once a first word was taken in the cycle before.
 
     Parameters
     ----------
@@ -113,6 +116,11 @@ class Checksum(wiring.Component):
             {"start": In(1), "valid": In(1), "data": In(width), "crc": Out(_WIDTH), "intact": Out(1)}
         )
 
+    @classmethod
+    def shown(cls, width: int, register: Value) -> Value:
+        """Return what ``register`` adds to zlib's."""
+        return shared_parities(register, cls.basis(width), _WIDTH, rows=_BACK_ROWS)
+
     @staticmethod
     def basis(width: int) -> tuple[int, ...]:
         """Return what each bit of the register adds to zlib's, before that is inverted."""
@@ -121,29 +129,30 @@ class Checksum(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         turned = _turned(self.width // 8)
-        # Of all ones over a word of zeros: after the first word, and after a word that is the right CRC.
+        # Of all ones over a word of zeros: what is left after a word that is the right CRC.
         ones = apply(turned.own, turned.first)
-        register = Signal(_WIDTH, init=turned.first)
-        starts, valid = (
-            delay(m, signal, 1, name, reset_less=False)
-            for signal, name in ((self.start, "starts"), (self.valid, "valid"))
-        )
-        added = reduce(xor, self._shares(m, turned.words))
+        register, begins = Signal(_WIDTH, init=turned.first), Signal()
+        valid = delay(m, self.valid, 1, "valid", reset_less=False)
+        added = self._added(m, turned.words)
         with m.If(valid):
-            m.d.sync += register.eq(Mux(starts, ones, _parities(register, turned.own)) ^ added)
+            m.d.sync += register.eq(parities(register, turned.own, _WIDTH) ^ added)
+        # A cycle before the first word is added, so that this is the registers' own clear, not a gate.
+        with m.If(begins):
+            m.d.sync += register.eq(turned.first)
         m.d.comb += [
-            self.crc.eq(~_parities(register, turned.back)),
+            begins.eq(self.start & self.valid),
+            self.crc.eq(~self.shown(self.width, register)),
             self.intact.eq(self._matches(m, register, ones)),
         ]
         return m
 
-    def _shares(self, m: Module, words: Sequence[int]) -> list[Value]:
-        """Return what the word of the cycle before adds to the register, in a summand per share of it."""
-        cuts = [slice(low, low + _SHARE) for low in range(0, self.width, _SHARE)]
-        return [
-            delay(m, _parities(self.data[cut], words[cut]), 1, f"adds_{number}")
-            for number, cut in enumerate(cuts)
-        ]
+    def _added(self, m: Module, words: Sequence[int]) -> Value:
+        """Return what the word of the cycle before adds to the register."""
+
+        def keep(part: Value, name: str) -> Value:
+            return delay(m, part, 1, f"adds_{name}")
+
+        return shared_parities(self.data, words, _WIDTH, rows=_WORD_ROWS, keep=keep)
 
     def _matches(self, m: Module, register: Signal, ones: int) -> Value:
         """Compare part by part: the register with ``ones``, and what the word had beyond a CRC with 0."""
@@ -151,10 +160,3 @@ class Checksum(wiring.Component):
         rest = Cat(self.data[low : low + _PART].any() for low in range(_WIDTH, self.width, _PART))
         late = delay(m, delay(m, rest, 1, "rest").any(), 2, "rest_any")
         return delay(m, ~(delay(m, differs, 1, "differs").any() | late), 1, "matches")
-
-
-def _parities(value: Value, columns: Sequence[int]) -> Value:
-    """Return ``columns`` times ``value``: a parity per bit of the register."""
-    return Cat(
-        Cat(value[bit] for bit, column in enumerate(columns) if column >> n & 1).xor() for n in range(_WIDTH)
-    )

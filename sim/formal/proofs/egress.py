@@ -42,7 +42,8 @@ class EgressHarness(Harness):
         m.d.sync += Cat(on_its_way).eq(Cat(present, on_its_way[:-1]))
         word = delay(m, egress.word, _WAY, "item_word", reset_less=False)
         ends = delay(m, trailer, _WAY, "item_ends", reset_less=False)
-        due = Mux(ends, crc.crc, word)
+        # Taken a cycle ahead of the item: a cycle later the next packet may have begun.
+        due = Mux(ends, delay(m, crc.crc, 1, "crc", reset_less=False), word)
         order = self.order(m, "order", (on_its_way[-1], due), (o.moved, egress.o.payload), most=_DEPTH)
 
         spent = Signal(range(_DEPTH + 2))
