@@ -77,8 +77,7 @@ class Egress(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width = self.arch.stream_width
-        m.submodules.checksum = crc = Checksum(width)
+        m.submodules.checksum = crc = self._checksum()
         present, sent, dropped = Signal(), Signal(), Signal()
         trailer, wait = Signal(), Checksum.LATENCY - 1
         # A trailer comes a cycle behind its last word at least, so the CRC is there a cycle early.
@@ -97,6 +96,10 @@ class Egress(wiring.Component):
         # Registered: nothing else depends on the outside's ready in the same cycle.
         m.d.sync += self.credit.eq(sent + dropped)
         return m
+
+    def _checksum(self) -> Checksum:
+        # From here a CRC has a long way to go, to block RAMs.
+        return Checksum(self.arch.stream_width, direct=True)
 
     def _queue(self, m: Module, platform: object, present: Value, item: Value) -> stream.Interface:
         """Queue items; return where they leave, ``BlockQueue.LATENCY`` cycles later if nothing holds them."""

@@ -4,14 +4,7 @@ from collections.abc import Callable, Sequence
 
 from amaranth.hdl import Cat, Const, Value
 
-__all__ = ["parities", "shared_parities"]
-
-
-def parities(value: Value, columns: Sequence[int], count: int) -> Value:
-    """Return ``columns`` times ``value``, of ``count`` bits, each of them on its own."""
-    return Cat(
-        Cat(value[bit] for bit, column in enumerate(columns) if column >> n & 1).xor() for n in range(count)
-    )
+__all__ = ["shared_parities"]
 
 
 def shared_parities(
@@ -22,7 +15,7 @@ def shared_parities(
     rows: int,
     keep: Callable[[Value, str], Value] = lambda part, name: part,
 ) -> Value:
-    """Return the same with less logic: what several parities have in common is summed up once for them.
+    """Return ``columns`` times ``value``, of ``count`` bits: what several have in common, added once.
 
     Parities are taken ``rows`` at a time. Bits of ``value`` that count in the same of these are a kind, and
     each kind is summed up first: 2^``rows`` - 1 sums, of which a parity takes half.

@@ -1,9 +1,10 @@
 """The egress: words in order, a CRC where a trailer came, and never more than it has room for."""
 
-from typing import Final
+from typing import Any, Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 
+from hw.checksum import Checksum
 from hw.egress import Egress
 from hw.pipeline import delay
 from hw.shapes import ItemKind
@@ -58,9 +59,19 @@ class EgressHarness(Harness):
         relate_queue(self, m, order, "queue")
 
 
+def _with_a_short_loop(egress: Any) -> Any:
+    """Return the egress with its checksum in the basis that a solver is quicker in; both have a proof."""
+
+    class ShortLoop(egress):  # type: ignore[misc]  # a class made at run time
+        def _checksum(self) -> Checksum:
+            return Checksum(self.arch.stream_width)
+
+    return ShortLoop
+
+
 EGRESS = Proof(
     subject=Egress,
-    harness=lambda egress: EgressHarness(egress(_ARCH, _DEPTH)),
+    harness=lambda egress: EgressHarness(_with_a_short_loop(egress)(_ARCH, _DEPTH)),
     bug=Bug("dropped.eq((self.kind != ItemKind.IDLE) & ~self.emit)", "dropped.eq(present & ~self.emit)"),
     depth=8,
     cover=10,
