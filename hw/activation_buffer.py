@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory, MemorySize
-from hw.pipeline import delay
+from hw.pipeline import delay, own_register
 from hw.shapes import column_shape, token_shape
 from spec.arch import ArchConfig
 
@@ -19,9 +19,9 @@ __all__ = ["ActivationBuffer"]
 class ActivationBuffer(wiring.Component):
     """Hold one token's activations and give every multiplier its operand.
 
-    Vertical: all lanes get the activation of ``lane``. Horizontal: every lane gets its own.
-    Latency ``LATENCY`` cycles from ``read`` to ``operands``, of which ``lane`` joins ``LANE_DELAY`` cycles
-    after its ``read``. One operand vector per cycle.
+    Vertical: all lanes get the activation of the one lane that is not ``off``. Horizontal: every lane gets
+    its own. Latency ``LATENCY`` cycles from ``read`` to ``operands``, of which ``off`` joins ``LANE_DELAY``
+    cycles after its ``read``. One operand vector per cycle.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class ActivationBuffer(wiring.Component):
     -------
     index : In(token_shape(arch))
         Number of the token column; a constant where the column is placed.
-    write, read, lane, horizontal : In
+    write, read, off, horizontal : In
         As in ``hw.shapes.column_shape``. ``horizontal`` does not change while beats are under way.
     operands : Out(ArrayLayout)
         One signed activation per lane.
@@ -44,7 +44,7 @@ class ActivationBuffer(wiring.Component):
     index: Signal
     write: data.View
     read: data.View
-    lane: Signal
+    off: Signal
     horizontal: Signal
     operands: data.View
 
@@ -54,7 +54,7 @@ class ActivationBuffer(wiring.Component):
         super().__init__(
             {
                 "index": In(token_shape(arch)),
-                **{name: In(chain[name].shape) for name in ("write", "read", "lane", "horizontal")},
+                **{name: In(chain[name].shape) for name in ("write", "read", "off", "horizontal")},
                 "operands": Out(data.ArrayLayout(signed(arch.activation_width), arch.lanes)),
             }
         )
@@ -71,20 +71,23 @@ class ActivationBuffer(wiring.Component):
         self._connect_write(m, storage)
         m.d.comb += storage.read_address.eq(Value.cast(self.read))
 
-        gated: list[Value] = []
+        # No multiplexer: what an operand is not made of is held at 0 by its register's own clear, and of
+        # the rest, a lane's own activation and what comes from the other lanes, it is the OR.
+        own: list[Value] = []
+        others: list[Value] = []
         for lane in range(lanes):
             word = storage.read_data.word_select(lane, width)
-            off = Signal(name=f"off_{lane}", reset_less=True)
-            gate = Signal(width, name=f"gated_{lane}", reset_less=True)
-            m.d.sync += [off.eq(~self.horizontal & (self.lane != lane)), gate.eq(Mux(off, 0, word))]
-            gated.append(gate)
-        broadcast = Signal(width, reset_less=True)
-        m.d.sync += broadcast.eq(reduce(or_, gated))
+            off = own_register(m, self.off[lane], f"off_{lane}", platform)
+            gated, other = (
+                Signal(width, name=f"{name}_{lane}", reset_less=True) for name in ("gated", "other")
+            )
+            m.d.sync += [gated.eq(Mux(off, 0, word)), other.eq(Mux(self.horizontal, 0, gated))]
+            own.append(delay(m, gated, 1, f"own_{lane}"))
+            others.append(other)
         operands = []
         for lane in range(lanes):
-            own = delay(m, gated[lane], 1, f"own_{lane}")
             operand = Signal(width, name=f"operand_{lane}", reset_less=True)
-            m.d.sync += operand.eq(Mux(self.horizontal, own, broadcast))
+            m.d.sync += operand.eq(reduce(or_, (own[lane], *others[:lane], *others[lane + 1 :])))
             operands.append(operand)
         m.d.comb += Value.cast(self.operands).eq(Cat(operands))
         return m

@@ -2,23 +2,25 @@
 
 import zlib
 from collections.abc import Sequence
-from functools import cache, reduce
-from operator import xor
+from functools import cache
 from typing import Final, NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.gf2 import apply, inverse
+from hw.parities import shared_parities
 from hw.pipeline import delay
 
 __all__ = ["Checksum"]
 
 _ONES: Final = 0xFFFFFFFF
 _WIDTH: Final = 32
-_SHARE: Final = 32
-"""Bits of a word whose parities are found in one cycle; each share has a register of its own."""
+_WORD_ROWS: Final = 4
+"""Parities of a word that share sums: 15 of about 8 bits each, if a word has 128."""
+_OWN_ROWS: Final = 3
+"""Parities of the register that share sums: 7 of about 4 bits each, and a parity takes 4 of them."""
 _NIBBLE, _PART = 4, 16
 """Bits compared in one lookup table, and bits of the rest that are looked at in one cycle."""
 
@@ -50,6 +52,14 @@ def _step(register: int, word: int, word_bytes: int) -> int:
 
 
 @cache
+def _plain(word_bytes: int) -> _Turned:
+    """Return the CRC of words in zlib's own basis."""
+    own = tuple(_step(1 << bit, 0, word_bytes) for bit in range(_WIDTH))
+    words = tuple(_step(0, 1 << bit, word_bytes) for bit in range(8 * word_bytes))
+    return _Turned(own, words, tuple(1 << bit for bit in range(_WIDTH)), _ONES)
+
+
+@cache
 def _turned(word_bytes: int) -> _Turned:
     """Return the CRC of words in the basis v, Av, A²v..., where A takes the register over a word of zeros.
 
@@ -57,11 +67,9 @@ def _turned(word_bytes: int) -> _Turned:
     Globecom 2001), so only two bits meet in the loop. Of the unit vectors, v is the one that leaves the
     fewest bits in the matrix of the words.
     """
-    word_bits, register_bits = range(8 * word_bytes), range(_WIDTH)
-    over = [_step(1 << bit, 0, word_bytes) for bit in register_bits]
-    reached = [_step(0, 1 << bit, word_bytes) for bit in word_bits]
+    over, reached, _, first = _plain(word_bytes)
     found: list[_Turned] = []
-    for start in register_bits:
+    for start in range(_WIDTH):
         back = [1 << start]
         while len(back) < _WIDTH:
             back.append(apply(over, back[-1]))
@@ -69,7 +77,7 @@ def _turned(word_bytes: int) -> _Turned:
         if turn is not None:
             own = tuple(apply(turn, apply(over, column)) for column in back)
             words = tuple(apply(turn, column) for column in reached)
-            found.append(_Turned(own, words, tuple(back), apply(turn, _ONES)))
+            found.append(_Turned(own, words, tuple(back), apply(turn, first)))
     return min(found, key=lambda one: sum(column.bit_count() for column in one.words))
 
 
@@ -77,15 +85,19 @@ class Checksum(wiring.Component):
     """CRC-32 as in zlib (IEEE 802.3), of words in little-endian order, and whether a stream ends in its own.
 
     The CRC is linear, so every bit of the next register is the parity of some bits of register and word.
-    What the word adds is found ahead, and the register is kept in a basis in which no more than two of its
-    bits meet in a bit of the next one: the loop is one or two lookup tables, however wide the word is. To
-    see whether a CRC is right it is taken in as one more word: what is left is the same whatever came
-    before. One word per cycle; ``crc`` covers a word ``LATENCY`` cycles after it.
+    What the word adds is found ahead: bits that count in the same ones of a few parities are summed up once
+    for these. The register is kept in a basis in which no more than two of its bits meet in a bit of the next
+    one, so the loop is short however wide the word is, unless ``crc`` has a long way to go. To see whether a
+    CRC is right it is taken in as one more word: what is left is the same whatever came before. One word per
+    cycle; ``crc`` covers a word ``LATENCY`` cycles after it, and no longer once a first word was taken in the
+    cycle before.
 
     Parameters
     ----------
     width : int
         Bits of a word, a multiple of 8, 32 at least if ``intact`` is to be used.
+    direct : bool
+        Keep the register in zlib's own basis: ``crc`` is not turned back, and the loop has the gates for it.
 
     Members
     -------
@@ -107,43 +119,54 @@ class Checksum(wiring.Component):
     crc: Signal
     intact: Signal
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, direct: bool = False) -> None:
         self.width: Final = width
+        self.direct: Final = direct
         super().__init__(
             {"start": In(1), "valid": In(1), "data": In(width), "crc": Out(_WIDTH), "intact": Out(1)}
         )
 
-    @staticmethod
-    def basis(width: int) -> tuple[int, ...]:
-        """Return what each bit of the register adds to zlib's, before that is inverted."""
-        return _turned(width // 8).back
+    @property
+    def basis(self) -> tuple[int, ...]:
+        """What each bit of the register adds to zlib's, before that is inverted."""
+        return self._matrices.back
+
+    def shown(self, register: Value) -> Value:
+        """Return what ``register`` adds to zlib's."""
+        return shared_parities(register, self.basis, _WIDTH, rows=_OWN_ROWS)
+
+    @property
+    def _matrices(self) -> _Turned:
+        return (_plain if self.direct else _turned)(self.width // 8)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        turned = _turned(self.width // 8)
-        # Of all ones over a word of zeros: after the first word, and after a word that is the right CRC.
+        turned = self._matrices
+        # Of all ones over a word of zeros: what is left after a word that is the right CRC.
         ones = apply(turned.own, turned.first)
-        register = Signal(_WIDTH, init=turned.first)
-        starts, valid = (
-            delay(m, signal, 1, name, reset_less=False)
-            for signal, name in ((self.start, "starts"), (self.valid, "valid"))
-        )
-        added = reduce(xor, self._shares(m, turned.words))
+        register, begins = Signal(_WIDTH, init=turned.first), Signal()
+        valid = delay(m, self.valid, 1, "valid", reset_less=False)
+        added = self._added(m, turned.words)
         with m.If(valid):
-            m.d.sync += register.eq(Mux(starts, ones, _parities(register, turned.own)) ^ added)
+            own = shared_parities(register, turned.own, _WIDTH, rows=_OWN_ROWS)
+            m.d.sync += register.eq(own ^ added)
+        # A cycle before the first word is added, so that this is the registers' own clear, not a gate.
+        with m.If(begins):
+            m.d.sync += register.eq(turned.first)
         m.d.comb += [
-            self.crc.eq(~_parities(register, turned.back)),
+            begins.eq(self.start & self.valid),
+            self.crc.eq(~self.shown(register)),
             self.intact.eq(self._matches(m, register, ones)),
         ]
         return m
 
-    def _shares(self, m: Module, words: Sequence[int]) -> list[Value]:
-        """Return what the word of the cycle before adds to the register, in a summand per share of it."""
-        cuts = [slice(low, low + _SHARE) for low in range(0, self.width, _SHARE)]
-        return [
-            delay(m, _parities(self.data[cut], words[cut]), 1, f"adds_{number}")
-            for number, cut in enumerate(cuts)
-        ]
+    def _added(self, m: Module, words: Sequence[int]) -> Value:
+        """Return what the word of the cycle before adds to the register."""
+
+        def keep(part: Value, name: str) -> Value:
+            return delay(m, part, 1, f"adds_{name}")
+
+        return shared_parities(self.data, words, _WIDTH, rows=_WORD_ROWS, keep=keep)
 
     def _matches(self, m: Module, register: Signal, ones: int) -> Value:
         """Compare part by part: the register with ``ones``, and what the word had beyond a CRC with 0."""
@@ -151,10 +174,3 @@ class Checksum(wiring.Component):
         rest = Cat(self.data[low : low + _PART].any() for low in range(_WIDTH, self.width, _PART))
         late = delay(m, delay(m, rest, 1, "rest").any(), 2, "rest_any")
         return delay(m, ~(delay(m, differs, 1, "differs").any() | late), 1, "matches")
-
-
-def _parities(value: Value, columns: Sequence[int]) -> Value:
-    """Return ``columns`` times ``value``: a parity per bit of the register."""
-    return Cat(
-        Cat(value[bit] for bit, column in enumerate(columns) if column >> n & 1).xor() for n in range(_WIDTH)
-    )

@@ -121,8 +121,7 @@ class Cluster(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arch = self.arch
-        load = bundle(load_shape(arch), "load_here")
-        m.d.sync += load.eq(self.load)
+        load = self._load_here(m, platform)
         m.d.comb += self.load_next.eq(load)
         mine = self._own_load(m, load)
         # It comes from far, and changes long before anything depends on it.
@@ -156,6 +155,18 @@ class Cluster(wiring.Component):
         psum, psum_valid = self._columns(m, load, issuer.beat, weights, direction, drain)
         self._collect(m, closed, drain, psum, psum_valid)
         return m
+
+    def _load_here(self, m: Module, platform: object) -> View:
+        """Load bus one cycle later, in registers that neither the clusters nor the columns share."""
+        layout = load_shape(self.arch)
+        # The kind alone has a reset, without which a word on its way would be written after one.
+        registers = [
+            delay(m, self.load.kind, 1, "load_kind", reset_less=False)
+            if field == "kind"
+            else own_register(m, self.load[field], f"load_{field}", platform)
+            for field, _ in layout
+        ]
+        return View(layout, Cat(registers))
 
     def _own_load(self, m: Module, load: View) -> View:
         """Load bus with weights for other clusters blanked out."""
@@ -208,6 +219,7 @@ class Cluster(wiring.Component):
         """Chain the columns; return the psums that leave the last one, and when they are valid."""
         arch = self.arch
         head = bundle(column_shape(arch), "head")
+        off = Cat((beat.lane != lane) & ~direction for lane in range(arch.lanes))
         m.d.comb += [
             head.write.enable.eq(load.kind == LoadKind.ACTIVATION),
             head.write.part.eq(load.part),
@@ -215,7 +227,7 @@ class Cluster(wiring.Component):
             head.write.bank.eq(load.bank),
             head.write.data.eq(load.data),
             head.read.eq(beat.activation),
-            head.lane.eq(delay(m, beat.lane, Column.LANE_CYCLE, "lane")),
+            head.off.eq(delay(m, off, Column.LANE_CYCLE, "off")),
             head.horizontal.eq(direction),
             Value.cast(head.weights).eq(weights),
         ]
@@ -241,13 +253,15 @@ class Cluster(wiring.Component):
         before = bundle(beat_shape(arch), "before", reset_less=True)
         m.d.sync += before.eq(beat)
         same = (before.row == beat.row) & (before.psum_bank == beat.psum_bank)
+        forward = Mux(same, before.lanes, 0)
         control = bundle(column_shape(arch)["psums"].shape, "control", reset_less=True)
         row_bits = (arch.groups - 1).bit_length()
         m.d.sync += [
             control.row.eq(Cat(beat.row[:row_bits], beat.psum_bank)),
             control.write.eq(beat.lanes),
-            control.first.eq(beat.first),
-            control.forward.eq(Mux(same, before.lanes, 0)),
+            # Here, once for all columns.
+            control.fresh.eq(beat.first | forward),
+            control.forward.eq(forward),
             control.steal.eq(beat.steal),
         ]
         aligned = delay(m, Value.cast(control), Column.psum_cycle(arch) - 1, "psum_control")

@@ -20,7 +20,7 @@ class Column(wiring.Component):
     """L multipliers, their psums and one token's activations.
 
     Everything arrives through a register and goes on to the next column, so nothing is broadcast.
-    With the read address in the column's register in cycle 0, that register expects ``lane`` in cycle
+    With the read address in the column's register in cycle 0, that register expects ``off`` in cycle
     ``LANE_CYCLE``, ``weights`` in ``WEIGHT_CYCLE`` and ``psums`` in ``psum_cycle(arch)``. One beat per cycle.
 
     Parameters
@@ -81,7 +81,7 @@ class Column(wiring.Component):
             activations.index.eq(self.index),
             activations.write.eq(here.write),
             activations.read.eq(here.read),
-            activations.lane.eq(here.lane),
+            activations.off.eq(here.off),
             activations.horizontal.eq(here.horizontal),
             tree.activations.eq(activations.operands),
             Value.cast(tree.weights).eq(weights),
@@ -93,14 +93,13 @@ class Column(wiring.Component):
             horizontal = own_register(m, horizontal, f"horizontal_{lane}", platform)
             bank = PsumBank(arch, ProductTree.product_width(arch), ProductTree.sum_width(arch))
             m.submodules[f"psums_{lane}"] = bank
-            fresh = here.psums.first[lane] | here.psums.forward[lane]
             m.d.comb += [
                 bank.horizontal.eq(horizontal),
                 bank.product.eq(tree.products[lane]),
                 bank.sum.eq(tree.sum),
                 bank.row.eq(own_register(m, here.psums.row, f"row_{lane}", platform)),
                 bank.write.eq(delay(m, here.psums.write[lane], 1, f"write_{lane}")),
-                bank.fresh.eq(delay(m, fresh, 1, f"fresh_{lane}")),
+                bank.fresh.eq(delay(m, here.psums.fresh[lane], 1, f"fresh_{lane}")),
                 bank.forward.eq(delay(m, here.psums.forward[lane], 1, f"forward_{lane}")),
                 bank.steal.eq(own_register(m, here.psums.steal, f"steal_{lane}", platform)),
             ]

@@ -25,6 +25,7 @@ The carry out of a bit whose summands are equal is the lookup table of A and B a
 """
 _GATED_SUM: Final = 0x6A6A
 """The same for A and, where C is set, B; the carry is A."""
+_ALWAYS: Final = Const(1)
 _SIMPLE_WORDS: Final = 512
 _SIMPLE_WIDTH: Final = 36
 
@@ -139,11 +140,21 @@ def _carry_chain(m: Module, table: int, operands: tuple[Value, ...], name: str) 
 
 
 def ecp5_memory(
-    m: Module, *, depth: int, enable: Value, write_address: Value, data: Value, read_address: Value
+    m: Module,
+    *,
+    depth: int,
+    enable: Value,
+    write_address: Value,
+    data: Value,
+    read_address: Value,
+    fetch: Value = _ALWAYS,
+    take: Value = _ALWAYS,
 ) -> Signal | None:
     """Return the words at ``read_address`` two cycles later, from block RAMs side by side.
 
-    The second cycle is the block RAM's own output register. None if it is deeper than one block RAM.
+    The second cycle is the block RAM's own output register. ``fetch`` lets a word out of the memory, ``take``
+    moves it to the output register; there is no ``take`` without a ``fetch``. None if it is deeper than one
+    block RAM.
     """
     found = Signal(len(data), name="block_ram_word")
     shape = _ram_shape(depth)
@@ -155,7 +166,7 @@ def ecp5_memory(
         share = data[low : low + width]
         place = _simple if words == _SIMPLE_WORDS else _dual
         m.submodules[f"block_ram_{number}"] = place(
-            width, enable, write_address, share, read_address, found[low : low + width]
+            width, enable, write_address, share, read_address, found[low : low + width], (fetch, take)
         )
     return found
 
@@ -181,7 +192,13 @@ def _pins(letter: str, value: Value, low: int, count: int, *, rest: int = 0) -> 
 
 
 def _simple(
-    width: int, enable: Value, write_address: Value, data: Value, read_address: Value, found: Value
+    width: int,
+    enable: Value,
+    write_address: Value,
+    data: Value,
+    read_address: Value,
+    found: Value,
+    moves: tuple[Value, Value],
 ) -> Instance:
     """One PDPW16KD: 512 words of 36 bits, a write port and a read port."""
     # The upper half of a word is the lower half of the output pins.
@@ -196,8 +213,8 @@ def _simple(
         i_CLKW=ClockSignal(),
         i_CLKR=ClockSignal(),
         i_CEW=enable,
-        i_CER=Const(1),
-        i_OCER=Const(1),
+        i_CER=moves[0],
+        i_OCER=moves[1],
         i_RST=Const(0),
         **_pins("DI", data, 0, width),
         **_pins("ADW", write_address, 0, 9),
@@ -209,7 +226,13 @@ def _simple(
 
 
 def _dual(
-    width: int, enable: Value, write_address: Value, data: Value, read_address: Value, found: Value
+    width: int,
+    enable: Value,
+    write_address: Value,
+    data: Value,
+    read_address: Value,
+    found: Value,
+    moves: tuple[Value, Value],
 ) -> Instance:
     """One DP16KD that writes at port A and reads at port B."""
     low = {18: 4, 9: 3, 4: 2, 2: 1, 1: 0}[width]
@@ -228,9 +251,9 @@ def _dual(
         i_WEA=enable,
         i_OCEA=Const(1),
         i_RSTA=Const(0),
-        i_CEB=Const(1),
+        i_CEB=moves[0],
         i_WEB=Const(0),
-        i_OCEB=Const(1),
+        i_OCEB=moves[1],
         i_RSTB=Const(0),
         **_pins("DIA", data, 0, 18),
         # At 18 bits the lowest two address pins enable the bytes of a write.

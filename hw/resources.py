@@ -2,11 +2,13 @@
 
 from collections import Counter
 
+from hw.accelerator import Accelerator
 from hw.activation_buffer import ActivationBuffer
 from hw.cluster import Cluster
 from hw.code_table import CodeTable
 from hw.decompressor import Decompressor
 from hw.ecp5 import ecp5_block_rams
+from hw.egress import Egress
 from hw.memory import MemorySize
 from hw.output_buffer import OutputBuffer
 from hw.parameter_memory import ParameterMemory
@@ -51,7 +53,7 @@ def ecp5_memory_blocks(arch: ArchConfig) -> int | None:
 
     None if a memory is deeper than one block RAM: how many it takes is then up to synthesis.
     """
-    blocks = 0
+    blocks = Egress.block_rams(arch, Accelerator.egress_depth(arch))
     for size, count in block_memories(arch).items():
         each = ecp5_block_rams(*size)
         if each is None:

@@ -197,12 +197,15 @@ def beat_shape(arch: ArchConfig) -> data.StructLayout:
 
 
 def _psum_control(arch: ArchConfig) -> data.StructLayout:
-    """Psum memory control of all lanes of a column; ``row`` includes the bank as its top bit."""
+    """Psum memory control of all lanes of a column; ``row`` includes the bank as its top bit.
+
+    ``fresh`` are the lanes whose row in memory does not count: it starts from 0, or is forwarded.
+    """
     return data.StructLayout(
         {
             "row": _index(2 * arch.groups),
             "write": arch.lanes,
-            "first": arch.lanes,
+            "fresh": arch.lanes,
             "forward": arch.lanes,
             "steal": 1,
         }
@@ -210,7 +213,10 @@ def _psum_control(arch: ArchConfig) -> data.StructLayout:
 
 
 def column_shape(arch: ArchConfig) -> data.StructLayout:
-    """What moves from column to column, a register at each."""
+    """What moves from column to column, a register at each.
+
+    ``off`` are the lanes whose activation nobody takes; none if ``horizontal``.
+    """
     return data.StructLayout(
         {
             "write": data.StructLayout(
@@ -223,7 +229,7 @@ def column_shape(arch: ArchConfig) -> data.StructLayout:
                 }
             ),
             "read": data.StructLayout({"word": _activation_address(arch), "bank": 1}),
-            "lane": _index(arch.lanes),
+            "off": arch.lanes,
             "horizontal": 1,
             "weights": data.ArrayLayout(signed(arch.weight_width), arch.lanes),
             "psums": _psum_control(arch),

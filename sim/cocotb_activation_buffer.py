@@ -41,11 +41,11 @@ async def every_token_column_reads_its_own_activations(dut: Any, horizontal: int
         places = [(b, w, n) for b in range(2) for w in range(DEPTH) for n in range(LANES)]
         random.Random(token).shuffle(places)
 
-        seen, lane = [], 0
+        seen, off = [], 0
         for bank, word, following in places:
-            seen.append(await ports.cycle(read={"word": word, "bank": bank}, lane=lane))
-            lane = following
-        seen.append(await ports.cycle(lane=lane))
+            seen.append(await ports.cycle(read={"word": word, "bank": bank}, off=off))
+            off = 0 if horizontal else ((1 << LANES) - 1) ^ 1 << following
+        seen.append(await ports.cycle(off=off))
         seen += await ports.cycles(latency - 1)
 
         for (bank, word, number), out in zip(places, seen[latency:], strict=True):

@@ -51,7 +51,7 @@ def beats_of(direction: Direction, weights: np.ndarray, kept: np.ndarray) -> lis
                 beats.append(
                     {
                         "word": k // LANES,
-                        "lane": k % LANES,
+                        "off": ((1 << LANES) - 1) ^ 1 << k % LANES,
                         "row": group,
                         "weights": values,
                         "lanes": (1 << LANES) - 1,
@@ -66,7 +66,7 @@ def beats_of(direction: Direction, weights: np.ndarray, kept: np.ndarray) -> lis
             beats.append(
                 {
                     "word": word,
-                    "lane": output % LANES,
+                    "off": 0,
                     "row": output // LANES,
                     "weights": values,
                     "lanes": 1 << output % LANES,
@@ -97,11 +97,12 @@ def multiply(timeline: Timeline, cycle: int, bank: int, beats: list[dict[str, An
         row, lanes = beat["row"], [n for n in range(LANES) if beat["lanes"] >> n & 1]
         first = sum(1 << n for n in range(LANES) if row * LANES + n not in started)
         merge(timeline, cycle, read={"word": beat["word"], "bank": bank})
-        merge(timeline, cycle + Column.LANE_CYCLE, lane=beat["lane"])
+        merge(timeline, cycle + Column.LANE_CYCLE, off=beat["off"])
         merge(timeline, cycle + Column.WEIGHT_CYCLE, weights=beat["weights"])
-        control = {"row": row + bank * GROUPS, "write": beat["lanes"], "first": first}
+        control = {"row": row + bank * GROUPS, "write": beat["lanes"], "fresh": first}
         if before is not None and before[0] == row:
             control["forward"] = before[1]
+            control["fresh"] |= before[1]
         merge(timeline, cycle + Column.psum_cycle(ARCH), psums=control)
         started |= {row * LANES + n for n in lanes}
         before, cycle = (row, beat["lanes"]), cycle + 1
@@ -114,7 +115,7 @@ def drain(timeline: Timeline, cycle: int, bank: int, started: set[int]) -> tuple
     for row in range(GROUPS):
         first = sum(1 << n for n in range(LANES) if row * LANES + n not in started)
         steals.append(cycle + Column.psum_cycle(ARCH))
-        merge(timeline, steals[-1], psums={"row": row + bank * GROUPS, "steal": 1, "first": first})
+        merge(timeline, steals[-1], psums={"row": row + bank * GROUPS, "steal": 1, "fresh": first})
         cycle += ARCH.tokens
     return cycle, steals
 

@@ -50,8 +50,10 @@ def test_every_output_and_every_counter_is_exact(name: str) -> None:
 
 
 @pytest.mark.long
-def test_ecp5_primitives_change_no_output_and_no_cycle() -> None:
-    assert run_jobs(jobs_of("tiny"), ARCHS["tiny"], family=Family.ECP5) == answers_of("tiny")
+@pytest.mark.parametrize("name", ["tiny", "cramped"])
+def test_ecp5_primitives_change_no_output_and_no_cycle(name: str) -> None:
+    """The egress queue of the second is in block RAM."""
+    assert run_jobs(jobs_of(name), ARCHS[name], family=Family.ECP5) == answers_of(name)
 
 
 @EVERY_ARCH

@@ -44,9 +44,10 @@ async def take(context: Any, checksum: Checksum, word: bytes, start: bool) -> No
     context.set(checksum.valid, 0)
 
 
+@pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize("width", often([64, 128, 256, 512, 1024], [64, 512]))
-def test_crc_is_that_of_zlib_and_a_right_one_is_told_from_a_wrong_one(width: int) -> None:
-    checksum, rng, size = Checksum(width), random.Random(f"checksum-{width}"), width // 8
+def test_crc_is_that_of_zlib_and_a_right_one_is_told_from_a_wrong_one(width: int, direct: bool) -> None:
+    checksum, rng, size = Checksum(width, direct=direct), random.Random(f"checksum-{width}"), width // 8
 
     async def bench(context: Any) -> None:
         for _ in range(12):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from boards.netlist import drop_idle_carries
+from boards.netlist import tidy_netlist
 
 
 def cell(table: int, carry_in: int | str, carry_out: int) -> dict[str, Any]:
@@ -23,17 +23,67 @@ def test_only_carries_without_a_taker_or_an_effect_are_left_open(tmp_path: Path)
         "counts": cell(0x6A6A, "0", 3),
         "taken_by_a_port": cell(0, "1", 4),
         "taken_by_a_gate": cell(0, 3, 5),
-        "gate": {"type": "LUT4", "parameters": {}, "connections": {"A": [5], "Z": [6]}},
+        "gate": {"type": "LUT4", "parameters": {"INIT": "0" * 16}, "connections": {"A": [5], "Z": [6]}},
     }
     module = {"ports": {"o": {"bits": [4, 6]}}, "cells": cells}
     path = tmp_path / "netlist.json"
     path.write_text(json.dumps({"modules": {"top": module}}))
 
-    assert drop_idle_carries(path) == 2
+    assert tidy_netlist(path) == 2
 
     changed = json.loads(path.read_text())["modules"]["top"]
     wanted = json.loads(json.dumps(module))
     wanted["cells"]["first"]["connections"]["CIN"] = ["x"]
     wanted["cells"]["last"]["connections"]["COUT"] = ["x"]
     assert changed == wanted
-    assert drop_idle_carries(path) == 0
+    assert tidy_netlist(path) == 0
+
+
+def table(function: int, pins: list[int | str], output: int) -> dict[str, Any]:
+    """A lookup table of the inputs A to D."""
+    connections = {pin: [bit] for pin, bit in zip("ABCD", pins, strict=True)} | {"Z": [output]}
+    return {"type": "LUT4", "parameters": {"INIT": f"{function:016b}"}, "connections": connections}
+
+
+def register(clear: int | str, output: int, mux: str = "LSR") -> dict[str, Any]:
+    connections = {"CE": [80], "CLK": [81], "DI": [82], "LSR": [clear], "Q": [output]}
+    return {"type": "TRELLIS_FF", "parameters": {"CEMUX": "CE", "LSRMUX": mux}, "connections": connections}
+
+
+def test_registers_invert_their_clear_themselves(tmp_path: Path) -> None:
+    cells = {
+        "inverter": table(0x00FF, ["0", "0", "0", 10], 20),
+        "cleared": register(20, 50),
+        "cleared_too": register(20, 51),
+        # Of its two inputs one is constant, and with that 1 the other is inverted.
+        "nand": table(0x7777, ["1", 11, "0", "0"], 21),
+        "cleared_by_nand": register(21, 52),
+        "taken_elsewhere": table(0x5555, [12, "0", "0", "0"], 22),
+        "cleared_beside": register(22, 53),
+        "taker": table(0x8888, [22, 13, "0", "0"], 23),
+        "follower": table(0xFF00, ["0", "0", "0", 10], 24),
+        "cleared_by_follower": register(24, 54),
+        "gate": table(0x1111, [10, 11, "0", "0"], 25),
+        "cleared_by_gate": register(25, 55),
+        "never": register("0", 56),
+        "inverts_already": register(20, 57, "INV"),
+    }
+    module = {"ports": {"o": {"bits": [23, 50, 51]}}, "cells": cells}
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps({"modules": {"top": module}}))
+
+    assert tidy_netlist(path) == 1
+
+    changed = json.loads(path.read_text())["modules"]["top"]
+    wanted = json.loads(json.dumps(module))
+    del wanted["cells"]["nand"]
+    for name, source in (
+        ("cleared", 10),
+        ("cleared_too", 10),
+        ("cleared_by_nand", 11),
+        ("cleared_beside", 12),
+    ):
+        wanted["cells"][name]["parameters"]["LSRMUX"] = "INV"
+        wanted["cells"][name]["connections"]["LSR"] = [source]
+    assert changed == wanted
+    assert tidy_netlist(path) == 0

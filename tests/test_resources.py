@@ -35,6 +35,7 @@ def placed_primitives(text: str, top: str) -> Counter[str]:
         PRESETS["small_int8"],
         {"clusters": 2, "lanes": 2, "tokens": 3, "weight_width": 3, "psum_width": 20},
         {"clusters": 2, "lanes": 8, "tokens": 1, "activation_width": 4, "value_depth": 1024},
+        {"clusters": 2, "lanes": 4, "tokens": 2, "stream_width": 128},
     ],
 )
 def test_block_rams_and_multipliers_are_those_of_the_verilog(fields: dict[str, int]) -> None:

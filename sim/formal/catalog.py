@@ -5,8 +5,9 @@ from typing import Final
 from sim.formal.proof import Proof
 from sim.formal.proofs.axi_lite import AXI_LITE
 from sim.formal.proofs.beat_issuer import BEAT_ISSUER
+from sim.formal.proofs.block_queue import BLOCK_QUEUE
 from sim.formal.proofs.byte_bridge import BYTE_NARROWER, BYTE_WIDENER
-from sim.formal.proofs.checksum import CHECKSUM
+from sim.formal.proofs.checksum import CHECKSUM, DIRECT_CHECKSUM
 from sim.formal.proofs.collector import COLLECTOR
 from sim.formal.proofs.decompressor import DECOMPRESSOR
 from sim.formal.proofs.deframer import DEFRAMER
@@ -29,6 +30,7 @@ __all__ = ["PROOFS"]
 
 PROOFS: Final[dict[str, Proof]] = {
     "queue": QUEUE,
+    "block_queue": BLOCK_QUEUE,
     "register_slice": REGISTER_SLICE,
     "deframer": DEFRAMER,
     "packet_reader": PACKET_READER,
@@ -43,6 +45,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "output_buffer": OUTPUT_BUFFER,
     "collector": COLLECTOR,
     "checksum": CHECKSUM,
+    "direct_checksum": DIRECT_CHECKSUM,
     "egress": EGRESS,
     "status": STATUS,
     "axi_lite": AXI_LITE,

@@ -1,9 +1,10 @@
 """The egress: words in order, a CRC where a trailer came, and never more than it has room for."""
 
-from typing import Final
+from typing import Any, Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 
+from hw.checksum import Checksum
 from hw.egress import Egress
 from hw.pipeline import delay
 from hw.shapes import ItemKind
@@ -42,7 +43,8 @@ class EgressHarness(Harness):
         m.d.sync += Cat(on_its_way).eq(Cat(present, on_its_way[:-1]))
         word = delay(m, egress.word, _WAY, "item_word", reset_less=False)
         ends = delay(m, trailer, _WAY, "item_ends", reset_less=False)
-        due = Mux(ends, crc.crc, word)
+        # Taken a cycle ahead of the item: a cycle later the next packet may have begun.
+        due = Mux(ends, delay(m, crc.crc, 1, "crc", reset_less=False), word)
         order = self.order(m, "order", (on_its_way[-1], due), (o.moved, egress.o.payload), most=_DEPTH)
 
         spent = Signal(range(_DEPTH + 2))
@@ -57,9 +59,19 @@ class EgressHarness(Harness):
         relate_queue(self, m, order, "queue")
 
 
+def _with_a_short_loop(egress: Any) -> Any:
+    """Return the egress with its checksum in the basis that a solver is quicker in; both have a proof."""
+
+    class ShortLoop(egress):  # type: ignore[misc]  # a class made at run time
+        def _checksum(self) -> Checksum:
+            return Checksum(self.arch.stream_width)
+
+    return ShortLoop
+
+
 EGRESS = Proof(
     subject=Egress,
-    harness=lambda egress: EgressHarness(egress(_ARCH, _DEPTH)),
+    harness=lambda egress: EgressHarness(_with_a_short_loop(egress)(_ARCH, _DEPTH)),
     bug=Bug("dropped.eq((self.kind != ItemKind.IDLE) & ~self.emit)", "dropped.eq(present & ~self.emit)"),
     depth=8,
     cover=10,
