@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.ecp5 import ecp5_memory
+from hw.ecp5_memory import ecp5_memory
 from hw.family import Family, family_of
 from hw.memory import plain_memory
 

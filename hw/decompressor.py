@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory, MemorySize
+from hw.pipeline import delay, own_register
 from hw.record_decoder import RecordDecoder
 from hw.record_reader import RecordReader
 from hw.shapes import JOB_WIDTH, LoadKind, bundle, descriptor_shape, load_shape, part_shape, vector_shape
@@ -81,7 +82,7 @@ class Decompressor(wiring.Component):
         m.submodules.reader = reader = RecordReader(arch)
         m.submodules.decoder = decoder = RecordDecoder(arch)
         m.submodules.blocks = blocks = BlockMemory(*self.memory(arch))
-        block_counts, word_counts = self._connect_load(m, reader, blocks)
+        block_counts, word_counts = self._connect_load(m, reader, blocks, platform)
         jobs = self._queue_jobs(m)
         job = bundle(_job_shape(), "job_here", reset_less=True)
         fresh: data.View = jobs.payload
@@ -147,20 +148,28 @@ class Decompressor(wiring.Component):
                 self._records(m, decoder.o, walk)
 
     def _connect_load(
-        self, m: Module, reader: RecordReader, blocks: BlockMemory
+        self, m: Module, reader: RecordReader, blocks: BlockMemory, platform: object
     ) -> tuple[data.View, data.View]:
         """Write both memories; return the blocks and record words of each bank."""
         arch, load = self.arch, self.load
         block_counts = bundle(data.ArrayLayout(range(arch.block_depth + 1), 2), "block_counts")
         word_counts = bundle(data.ArrayLayout(range(arch.record_depth + 1), 2), "word_counts")
+        # A register more: the block RAMs lie far apart, and nothing reads them so early.
+        is_block, is_record = (
+            delay(m, load.kind == kind, 1, f"is_{kind.name.lower()}", reset_less=False)
+            for kind in (LoadKind.BLOCK, LoadKind.RECORD)
+        )
+        bank, address, word = (
+            own_register(m, load[field], f"late_{field}", platform) for field in ("bank", "address", "data")
+        )
         m.d.comb += [
-            blocks.write_enable.eq(load.kind == LoadKind.BLOCK),
-            blocks.write_address.eq(Cat(load.address[: len(blocks.write_address) - 1], load.bank)),
-            blocks.write_data.eq(load.data),
-            reader.write_enable.eq(load.kind == LoadKind.RECORD),
-            reader.write_bank.eq(load.bank),
-            reader.write_address.eq(load.address),
-            reader.write_data.eq(load.data),
+            blocks.write_enable.eq(is_block),
+            blocks.write_address.eq(Cat(address[: len(blocks.write_address) - 1], bank)),
+            blocks.write_data.eq(word),
+            reader.write_enable.eq(is_record),
+            reader.write_bank.eq(bank),
+            reader.write_address.eq(address),
+            reader.write_data.eq(word),
         ]
         with m.If(load.kind == LoadKind.PASS):
             m.d.sync += [block_counts[load.bank].eq(0), word_counts[load.bank].eq(0)]

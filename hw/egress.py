@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.block_queue import BlockQueue
 from hw.checksum import Checksum
-from hw.ecp5 import ecp5_block_rams
+from hw.ecp5_memory import ecp5_block_rams
 from hw.family import Family, family_of
 from hw.pipeline import delay
 from hw.queue import Queue

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Shape, ShapeLike, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.ecp5 import ecp5_memory
+from hw.ecp5_memory import ecp5_memory
 from hw.family import Family, family_of
 
 __all__ = ["BlockMemory", "MemorySize", "plain_memory"]

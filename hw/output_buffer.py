@@ -145,9 +145,10 @@ class OutputBuffer(wiring.Component):
         word = Signal(storage.width, reset_less=True)
         m.d.comb += [
             complete.eq(count == chunks - 1),
-            storage.write_enable.eq(full),
-            storage.write_address.eq(Cat(number[:address_bits], half)),
-            storage.write_data.eq(word),
+            # A register more: block RAMs lie far apart, and nothing reads a word so early.
+            storage.write_enable.eq(delay(m, full, 1, "write", reset_less=False)),
+            storage.write_address.eq(delay(m, Cat(number[:address_bits], half), 1, "write_address")),
+            storage.write_data.eq(delay(m, word, 1, "write_data")),
         ]
         m.d.sync += [full.eq(0), self.ready.eq(0)]
         with m.If(self.psums_valid):

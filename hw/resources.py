@@ -7,7 +7,7 @@ from hw.activation_buffer import ActivationBuffer
 from hw.cluster import Cluster
 from hw.code_table import CodeTable
 from hw.decompressor import Decompressor
-from hw.ecp5 import ecp5_block_rams
+from hw.ecp5_memory import ecp5_block_rams
 from hw.egress import Egress
 from hw.memory import MemorySize
 from hw.output_buffer import OutputBuffer

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -81,7 +81,7 @@ class ZeroSkip(wiring.Component):
         m.submodules.queue = queue = Queue(vector_shape(arch), arch.queue_depth)
         self._record_occupancy(m, occupancy)
         vector, arriving = self._look_up(m, occupancy)
-        live = self._live_groups(m, vector, occupancy.read_data)
+        live = self._live_groups(m, vector, self._input(m), occupancy.read_data)
 
         # The vector waits a cycle for what is found out about its segment.
         waiting = bundle(vector_shape(arch), "waiting", reset_less=True)
@@ -112,23 +112,33 @@ class ZeroSkip(wiring.Component):
         m.d.comb += vector.eq(delay(m, Value.cast(arriving), wait, "vector"))
         return vector, delay(m, self.i.valid, wait, "arriving", reset_less=False)
 
-    def _live_groups(self, m: Module, vector: data.View, segment: Value) -> Signal:
+    def _input(self, m: Module) -> tuple[Value, Value]:
+        """Return lane and group of a vertical vector's input, a bit each, when its segment is there.
+
+        A horizontal one has no group.
+        """
+        arch, position = self.arch, self.i.payload.position
+        lane_bits, group_bits = arch.lanes.bit_length() - 1, arch.groups.bit_length() - 1
+        place = delay(m, position[: lane_bits + group_bits], BlockMemory.LATENCY - 1, "place")
+        lane = Cat(place[:lane_bits] == n for n in range(arch.lanes))
+        group = Cat((place[lane_bits:] == n) & ~self.horizontal for n in range(arch.groups))
+        return delay(m, lane, 1, "lane"), delay(m, group, 1, "group")
+
+    def _live_groups(
+        self, m: Module, vector: data.View, place: tuple[Value, Value], segment: Value
+    ) -> Signal:
         """Groups that meet an activation, of the ``vector`` of the cycle before.
 
-        ``segment`` says which inputs of its segment have any.
+        ``segment`` says which inputs of its segment have any; ``place`` is from ``_input``.
         """
         arch = self.arch
-        lane_bits, group_bits = arch.lanes.bit_length() - 1, arch.groups.bit_length() - 1
         groups = [segment.word_select(group, arch.lanes) for group in range(arch.groups)]
-        lane = vector.position[:lane_bits] if lane_bits else Const(0, 1)
+        lane, group = place
+        inputs = Cat((its & lane).any() & here for its, here in zip(groups, group, strict=True))
+        met = delay(m, Cat(its.any() & self.horizontal for its in groups), 1, "met")
+        found = delay(m, inputs, 1, "inputs").any()
         live = Signal(arch.groups)
-        met = delay(m, Cat(group.any() for group in groups), 1, "met")
-        # The vertical vector's input is chosen in two steps: its lane in every group, then its group.
-        inputs = delay(m, Cat(group.bit_select(lane, 1) for group in groups), 1, "inputs")
-        group = delay(m, vector.position[lane_bits : lane_bits + group_bits], 1, "group") if group_bits else 0
-        bitmap = delay(m, vector.bitmap, 1, "bitmap")
-        found = inputs.bit_select(group, 1).replicate(arch.groups)
-        m.d.comb += live.eq(bitmap & Mux(self.horizontal, met, found))
+        m.d.comb += live.eq(delay(m, vector.bitmap, 1, "bitmap") & (met | found.replicate(arch.groups)))
         return live
 
     def _address(self, segment: Value, bank: Value) -> Value:
@@ -146,21 +156,21 @@ class ZeroSkip(wiring.Component):
         for lane in range(lanes):
             m.d.comb += found[lane].eq(Cat(column.word_select(lane, width) for column in columns).any())
         group_bits = arch.groups.bit_length() - 1
-        # Two steps: zero detection of a wide word is a level of its own.
+        # Three steps: zero detection of a wide word is a level of its own, and the memory may lie far away.
         here = delay(m, found, 1, "found")
         fresh = delay(m, (load.part == 0) & (load.address[:group_bits] == 0), 1, "fresh")
-        group = delay(m, load.address[:group_bits], 1, "group") if group_bits else 0
+        its_group = Cat(load.address[:group_bits] == n for n in range(arch.groups))
+        group = delay(m, its_group, 1, "its_group")
         enable = delay(m, writing, 1, "writing", reset_less=False)
-        address = delay(m, self._address(load.address[group_bits:], load.bank), 1, "occupancy_address")
-        seen, now = Signal(arch.segment, reset_less=True), Signal(arch.segment)
-        m.d.comb += [
-            now.eq(Mux(fresh, 0, seen) | (here << (group * lanes))[: arch.segment]),
-            occupancy.write_enable.eq(enable),
-            occupancy.write_address.eq(address),
-            occupancy.write_data.eq(now),
-        ]
+        address = delay(m, self._address(load.address[group_bits:], load.bank), 2, "occupancy_address")
+        seen = Signal(arch.segment, reset_less=True)
         with m.If(enable):
-            m.d.sync += seen.eq(now)
+            m.d.sync += seen.eq(Mux(fresh, 0, seen) | Cat(here & bit.replicate(lanes) for bit in group))
+        m.d.comb += [
+            occupancy.write_enable.eq(delay(m, enable, 1, "write", reset_less=False)),
+            occupancy.write_address.eq(address),
+            occupancy.write_data.eq(seen),
+        ]
 
     def _count(self, m: Module, checked: data.View, valid: Signal) -> None:
         """Report the beats that the array is spared."""

@@ -1,6 +1,6 @@
 """Every cell of the models, with the options that its table of cases needs, behind ports that are buses."""
 
-__all__ = ["FLIP_FLOPS", "MULTIPLIERS", "RAMS", "TOP", "cell_bench"]
+__all__ = ["FLIP_FLOPS", "MIXED", "MULTIPLIERS", "RAMS", "TOP", "cell_bench"]
 
 TOP = "cells"
 
@@ -30,6 +30,14 @@ RAMS: dict[str, tuple[int, str]] = {
     "bits": (1, ""),
 }
 """Width and further options of each DP16KD, by name."""
+
+MIXED: dict[str, tuple[int, int]] = {
+    "to_bytes": (18, 9),
+    "to_nibbles": (18, 4),
+    "to_pairs": (18, 2),
+    "to_bits": (4, 1),
+}
+"""Width of port A and of port B of each DP16KD whose ports differ, by name."""
 
 MULTIPLIERS: dict[str, tuple[str, ...]] = {
     "direct": (),
@@ -102,7 +110,8 @@ def cell_bench() -> str:
             f".CLK0(clk), .CE0(ce), .RST0(rst), .SIGNEDA(x_signed), .SIGNEDB(y_signed), "
             f"{_wired('P', f'product_{name}', 36)});"
         )
-    body += [line for name in RAMS for line in _ram(name, ports)]
+    body += [_ram(name, (width, width), options, ports) for name, (width, options) in RAMS.items()]
+    body += [_ram(name, widths, "", ports) for name, widths in MIXED.items()]
     body.append(
         f"  PDPW16KD #(.INITVAL_00(320'h{_first_rows()})) wide_ram ({_wired('DI', 'wide', 36)}, "
         f"{_wired('ADW', 'wide_write', 9)}, {_wired('BE', 'bytes', 4)}, .CEW(ce), .CLKW(clk), "
@@ -119,10 +128,9 @@ def _first_rows() -> str:
     return "".join(reversed([f"{row:05x}" for row in (0x15555, 0x2AAAA, 0x00001, 0x30000)]))
 
 
-def _ram(name: str, ports: list[str]) -> list[str]:
-    width, options = RAMS[name]
+def _ram(name: str, widths: tuple[int, int], options: str, ports: list[str]) -> str:
     ports += [f"output [17:0] ram_{name}_a, ram_{name}_b"]
-    given = [f".DATA_WIDTH_A({width}), .DATA_WIDTH_B({width}), .INITVAL_00(320'h{_first_rows()})"]
+    given = [f".DATA_WIDTH_A({widths[0]}), .DATA_WIDTH_B({widths[1]}), .INITVAL_00(320'h{_first_rows()})"]
     given += [f".{option}" for option in options.split(", ") if option]
     sides = ", ".join(
         f".CLK{side}(clk), .CE{side}(ce), .WE{side}(we_{side.lower()}), .OCE{side}(oce), .RST{side}(rst), "
@@ -131,4 +139,4 @@ def _ram(name: str, ports: list[str]) -> list[str]:
         f"{_wired(f'DO{side}', f'ram_{name}_{side.lower()}', 18)}"
         for side in "AB"
     )
-    return [f"  DP16KD #({', '.join(given)}) at_ram_{name} ({sides});"]
+    return f"  DP16KD #({', '.join(given)}) at_ram_{name} ({sides});"

@@ -13,10 +13,6 @@ _CLASH = """`ifdef __ICARUS__
 """
 
 
-# Bytes of nine bits, two in a row of twenty.
-_BYTE_WISE = "rows[20*((n<<LOW)>>4)+9*(((n<<LOW)>>3)&1)+((n<<LOW)&7)+:WIDTH]"
-
-
 def distributed() -> str:
     """Return TRELLIS_DPR16X4: written in its clock, read at once; nibble n of INITVAL is word n."""
     declared = parameters(WCKMUX="WCK", WREMUX="WRE") + ", parameter [63:0] INITVAL = 0"
@@ -34,7 +30,7 @@ endmodule
 
 
 def dual_port(contents: bool) -> str:
-    """Return DP16KD: two ports that read or write words of one width, 1 to 18 bits.
+    """Return DP16KD: two ports that read or write words of 1 to 18 bits, each of its own width.
 
     An address is counted in bits, so that a wider word leaves the lowest pins free; of 18 bits, each byte
     has its write enable there. INITVAL holds bytes of nine bits, two in each twenty bits; narrower words
@@ -51,7 +47,7 @@ def dual_port(contents: bool) -> str:
         f"output {pins(f'DO{side}', 18)}"
         for side in "AB"
     )
-    rules = ["DATA_WIDTH_A == DATA_WIDTH_B"]
+    rules = []
     for side in "AB":
         modes = " || ".join(
             f'WRITEMODE_{side} == "{mode}"' for mode in ("NORMAL", "WRITETHROUGH", "READBEFOREWRITE")
@@ -62,10 +58,8 @@ def dual_port(contents: bool) -> str:
   // Synthesis names this mode where it ties the resets to 0.
   always @(posedge RSTA or posedge RSTB)
     if (RESETMODE != "SYNC") begin $display("not modelled: %m"); $finish; end
-  localparam WIDTH = DATA_WIDTH_A;
-  localparam LOW = WIDTH == 18 ? 4 : WIDTH == 9 ? 3 : WIDTH == 4 ? 2 : WIDTH == 2 ? 1 : 0;
-  reg [WIDTH-1:0] words [0:(1<<(14-LOW))-1];
-{_filled("14 - LOW", rows, _BYTE_WISE)}{_side("A", "B")}{_side("B", "A")}endmodule
+  reg [17:0] words [0:1023];
+{_filled("10", rows, "rows[20*n+:18]")}{_side("A", "B")}{_side("B", "A")}endmodule
 """
 
 
@@ -81,28 +75,42 @@ def _filled(address: str, rows: str, word: str) -> str:
 
 
 def _side(side: str, other: str) -> str:
+    """One port: its bits of a row of two bytes of nine bits."""
     return f"""
+  localparam WIDTH_{side} = DATA_WIDTH_{side};
   wire [17:0] data_{side} = {bus(f"DI{side}", 18)};
   wire [13:0] pins_{side} = {bus(f"AD{side}", 14)};
-  wire [13-LOW:0] address_{side} = pins_{side}[13:LOW];
+  wire [3:0] in_byte_{side} = WIDTH_{side} == 1 ? pins_{side}[2:0] : WIDTH_{side} == 2 ? pins_{side}[2:1] << 1
+    : WIDTH_{side} == 4 ? pins_{side}[2] << 2 : 0;
+  wire [4:0] low_{side} = (WIDTH_{side} == 18 ? 0 : 9 * pins_{side}[3]) + in_byte_{side};
+  wire [9:0] row_{side} = pins_{side}[13:4];
   wire chosen_{side} = CE{side} && {bus(f"CS{side}", 3)} == 3'b000;
   wire [17:0] bytes_{side} = {{{{9{{pins_{side}[1]}}}}, {{9{{pins_{side}[0]}}}}}};
-  wire [WIDTH-1:0] mask_{side} = WIDTH == 18 ? bytes_{side}[WIDTH-1:0] : {{WIDTH{{1'b1}}}};
+  wire [17:0] all_{side} = 18'h3ffff >> (18 - WIDTH_{side});
+  wire [17:0] place_{side} = all_{side} << low_{side};
+  wire [17:0] mask_{side} = WIDTH_{side} == 18 ? bytes_{side} : place_{side};
   wire writes_{side} = chosen_{side} && WE{side} && !RST{side} && mask_{side} != 0;
-  wire [WIDTH-1:0] old_{side} = words[address_{side}];
-  wire [WIDTH-1:0] new_{side} = (data_{side}[WIDTH-1:0] & mask_{side}) | (old_{side} & ~mask_{side});
-  wire clash_{side} = writes_{other} && address_{other} == address_{side};
-  reg [WIDTH-1:0] found_{side}, out_{side};
+  wire [17:0] old_{side} = words[row_{side}];
+  wire [17:0] new_{side} = ((data_{side} << low_{side}) & mask_{side}) | (old_{side} & ~mask_{side});
+  wire clash_{side} = writes_{other} && row_{other} == row_{side} && (place_{other} & place_{side}) != 0;
+  reg [17:0] found_{side}, out_{side};
   initial begin
     found_{side} = 0;
     out_{side} = 0;
   end
+  integer bit_{side};
   always @(posedge CLK{side}) begin
-    if (writes_{side}) words[address_{side}] <= clash_{side} ? CLASH[WIDTH-1:0] : new_{side};
+    // Bit by bit, since the other port may write others of the row.
+    for (bit_{side} = 0; bit_{side} < 18; bit_{side} = bit_{side} + 1)
+      if (writes_{side} && mask_{side}[bit_{side}])
+        words[row_{side}][bit_{side}] <= clash_{side} ? CLASH[bit_{side}] : new_{side}[bit_{side}];
     if (RST{side}) found_{side} <= 0;
-    else if (chosen_{side} && !WE{side}) found_{side} <= clash_{side} ? CLASH[WIDTH-1:0] : old_{side};
-    else if (writes_{side} && WRITEMODE_{side} == "WRITETHROUGH") found_{side} <= new_{side};
-    else if (writes_{side} && WRITEMODE_{side} == "READBEFOREWRITE") found_{side} <= old_{side};
+    else if (chosen_{side} && !WE{side})
+      found_{side} <= clash_{side} ? CLASH & all_{side} : (old_{side} >> low_{side}) & all_{side};
+    else if (writes_{side} && WRITEMODE_{side} == "WRITETHROUGH")
+      found_{side} <= (new_{side} >> low_{side}) & all_{side};
+    else if (writes_{side} && WRITEMODE_{side} == "READBEFOREWRITE")
+      found_{side} <= (old_{side} >> low_{side}) & all_{side};
     if (RST{side}) out_{side} <= 0;
     else if (OCE{side}) out_{side} <= found_{side};
   end

@@ -37,7 +37,8 @@ _WAY: Final = 4
 
 
 class ZeroSkipHarness(Harness):
-    """A decompressor that sends a vector in the cycle after a credit, never of a segment half loaded.
+    """A decompressor that sends a vector in the cycle after a credit, never of a segment half
+    loaded, or just loaded.
 
     One segment of one bank, any one, is followed: what its vectors meet is known. What others meet is taken
     from the component; their order and number is checked all the same.
@@ -94,7 +95,8 @@ class ZeroSkipHarness(Harness):
         """Return whether this cycle's vector is of the followed segment, and its groups worth a beat."""
         skip, load = self.component, self.component.load
         place, last, last_bank = Signal(2), Signal.like(load.address), Signal()
-        shadow, complete, fresh, begun = Signal(_ARCH.segment), Signal(), Signal(), Signal()
+        shadow, complete, begun = Signal(_ARCH.segment), Signal(), Signal()
+        fresh, recent = Signal(), Signal()
         m.d.comb += place.eq(AnyConst(2))
         loads = load.kind == LoadKind.ACTIVATION
         group, here = load.address[0], Cat(load.address[1], load.bank) == place
@@ -104,18 +106,19 @@ class ZeroSkipHarness(Harness):
         )
         words = [load.data.word_select(n, _ARCH.activation_width) for n in range(4)]
         some = Cat((words[lane] | words[lane + 2]).any() for lane in range(_ARCH.lanes))
-        m.d.sync += fresh.eq(loads & here)
+        # On its way to the memory for two cycles.
+        m.d.sync += [fresh.eq(loads & here), recent.eq(fresh)]
         with m.If(loads):
             m.d.sync += [last.eq(load.address), last_bank.eq(load.bank), begun.eq(1)]
             with m.If(here):
                 m.d.sync += [shadow.word_select(group, _ARCH.lanes).eq(some), complete.eq(group)]
         vector = skip.i.payload
         followed = Cat(vector.position[2:], vector.activation_bank) == place
-        self.suppose(m, "loaded", ~(skip.i.valid & followed) | (complete & ~fresh))
+        self.suppose(m, "loaded", ~(skip.i.valid & followed) | (complete & ~fresh & ~recent))
         horizontal = Cat(shadow.word_select(n, _ARCH.lanes).any() for n in range(_ARCH.groups))
         vertical = shadow.bit_select(vector.position[:2], 1).replicate(_ARCH.groups)
         stored = self.interior.word("occupancy.words", place, _ARCH.segment)
-        self.lemma(m, "stored", ~complete | fresh | (stored == shadow))
+        self.lemma(m, "stored", ~complete | fresh | recent | (stored == shadow))
         half = begun & ~last[0] & (Cat(last[1], last_bank) == place) & ~fresh
         self.lemma(m, "first", ~half | ((self.interior.signal("seen") == shadow[:2]) & ~complete))
         return followed, vector.bitmap & Mux(skip.horizontal, horizontal, vertical)
