@@ -77,8 +77,9 @@ class Drain(wiring.Component):
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += [self.i.ready.eq(self.room), self.held.eq(self.i.valid & ~self.room)]
+                # Set until the drain starts: whether it does comes from far.
+                m.d.sync += [row.eq(0), self.steal_bank.eq(next_bank)]
                 with m.If(self.i.valid & self.room):
-                    m.d.sync += [row.eq(0), self.steal_bank.eq(next_bank), next_bank.eq(~next_bank)]
                     m.next = "rows"
             with m.State("rows"):
                 m.d.sync += [
@@ -91,5 +92,6 @@ class Drain(wiring.Component):
                 with m.If(last_token):
                     m.d.sync += row.eq(row + 1)
                     with m.If(last_row):
+                        m.d.sync += next_bank.eq(~next_bank)
                         m.next = "idle"
         return m

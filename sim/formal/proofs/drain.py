@@ -45,7 +45,7 @@ class DrainHarness(Harness):
         self.lemma(m, "state", self.interior.ongoing("rows") == busy)
         self.lemma(m, "token", find("token") == Mux(busy, (step - 1) % _ARCH.tokens, 0))
         self.lemma(m, "place", ~busy | (find("row") == (step - 1) // _ARCH.tokens))
-        self.lemma(m, "next_bank", find("next_bank") == bank)
+        self.lemma(m, "next_bank", find("next_bank") == bank ^ busy)
         self.lemma(m, "told_bank", ~busy | (drain.steal_bank == told_bank))
         self.lemma(m, "steps", (step <= _STEPS) & (told <= _STEPS) & self.interior.known())
         self.lemma(m, "told", ~(busy & (step != 1)) | (told == step - 1))
