@@ -70,11 +70,12 @@ class ByteNarrower(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        # Chosen, not shifted out: what says that a byte has gone would go to every bit of the word.
         word = Signal(self.width, reset_less=True)
-        left = Signal(range(self.width // 8))
-        m.d.comb += [self.o.payload.eq(word[:8]), self.i.ready.eq(~self.o.valid)]
+        number = Signal(range(self.width // 8))
+        m.d.comb += [self.o.payload.eq(word.word_select(number, 8)), self.i.ready.eq(~self.o.valid)]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [word.eq(self.i.payload), left.eq(self.width // 8 - 1), self.o.valid.eq(1)]
+            m.d.sync += [word.eq(self.i.payload), number.eq(0), self.o.valid.eq(1)]
         with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += [word.eq(word[8:]), left.eq(left - 1), self.o.valid.eq(left != 0)]
+            m.d.sync += [number.eq(number + 1), self.o.valid.eq(number != self.width // 8 - 1)]
         return m

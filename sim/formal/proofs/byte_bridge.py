@@ -52,11 +52,11 @@ class NarrowerHarness(Harness):
         self.claim(m, "latency_is_one", narrower.o.valid == (order.inside != 0))
         self.reach(m, "second_word", order.tagged & half & o.moved)
 
-        word, left = self.interior.signal("word"), self.interior.signal("left")
-        self.lemma(m, "half", Mux(narrower.o.valid, left == ~half, ~half))
+        word, number = self.interior.signal("word"), self.interior.signal("number")
+        self.lemma(m, "half", Mux(narrower.o.valid, number == half, ~half))
         self.lemma(m, "tag_is_first", ~order.tagged | ((order.ahead == 0) & (order.inside == 1)))
-        here = Mux(half, Cat(low, word[:8]), word)
-        self.lemma(m, "tag_is_here", ~order.tagged | (here == order.word))
+        self.lemma(m, "tag_is_here", ~order.tagged | (word == order.word))
+        self.lemma(m, "first_is_known", ~half | (low == word[:8]))
 
 
 BYTE_WIDENER = Proof(
@@ -72,8 +72,8 @@ BYTE_NARROWER = Proof(
     subject=ByteNarrower,
     harness=lambda narrower: NarrowerHarness(narrower(_WIDTH)),
     bug=Bug(
-        "eq(word[:8]), self.i.ready.eq(~self.o.valid)",
-        "eq(word[:8]), self.i.ready.eq(~self.o.valid | (left == 0))",
+        "select(number, 8)), self.i.ready.eq(~self.o.valid)",
+        "select(number, 8)), self.i.ready.eq(~self.o.valid | (number == 1))",
     ),
     depth=12,
     cover=10,
