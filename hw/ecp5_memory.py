@@ -55,11 +55,11 @@ def ecp5_part_memory(
     data: Value,
     read_address: Value,
     parts: int,
-) -> Signal | None:
+) -> Value | None:
     """Return a part of a word two cycles later, from block RAMs that are read in parts themselves.
 
     Each holds as many bits of every part. At a narrower port the lowest address bits number the parts of a
-    word, the lowest first; as yosys maps memories with such ports, and Lattice's TN1264 describes them.
+    word, the lowest first; so yosys maps memories with such ports.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def ecp5_part_memory(
 
     Returns
     -------
-    Signal or None
+    Value or None
         None if it is deeper than one block RAM, or so shallow that it takes fewer block RAMs in whole words,
         or if a block RAM has too few bits of a word.
     """

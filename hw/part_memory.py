@@ -66,7 +66,7 @@ class PartMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        part = None
+        part: Value | None = None
         if family_of(platform) is Family.ECP5:
             part = ecp5_part_memory(
                 m,
