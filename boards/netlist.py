@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["part_names", "tidy_netlist"]
+__all__ = ["tidy_netlist"]
 
 _CARRY: Final = "CCU2C"
 _REGISTER: Final = "TRELLIS_FF"
@@ -17,23 +17,6 @@ _INPUTS: Final = "ABCD"
 Cells = dict[str, dict[str, Any]]
 
 
-def part_names(path: Path) -> int:
-    """Give nets names that are not those of a bit of another net; return how many were renamed.
-
-    Amaranth names the elements of an array `a` as nextpnr names the bits of a net `a`: `a[3]`. Where both are
-    in a netlist, nextpnr takes them for one net.
-
-    Parameters
-    ----------
-    path : Path
-        JSON, written anew.
-    """
-    netlist = json.loads(path.read_text())
-    changes = sum(_part_names(module) for module in netlist["modules"].values())
-    path.write_text(json.dumps(netlist))
-    return changes
-
-
 def tidy_netlist(path: Path) -> int:
     """Take out of a netlist for ECP5 what yosys leaves in it and the device does without.
 
@@ -43,7 +26,7 @@ def tidy_netlist(path: Path) -> int:
     first lookup table is 0 throughout: the chain begins with a carry of 0.
 
     Registers invert what clears or sets them themselves. yosys knows that input only as active when 1, and
-    puts a lookup table in front of it. Names are parted as :func:`part_names` does.
+    puts a lookup table in front of it.
 
     Parameters
     ----------
@@ -53,28 +36,12 @@ def tidy_netlist(path: Path) -> int:
     Returns
     -------
     int
-        Carry pins that were left open, lookup tables that went, and nets renamed.
+        Carry pins that were left open, and lookup tables that went.
     """
     netlist = json.loads(path.read_text())
-    tasks = (_drop_carries, _drop_inverters, _part_names)
-    changes = sum(task(module) for module in netlist["modules"].values() for task in tasks)
+    changes = sum(_drop_carries(module) + _drop_inverters(module) for module in netlist["modules"].values())
     path.write_text(json.dumps(netlist))
     return changes
-
-
-def _part_names(module: dict[str, Any]) -> int:
-    """Rename nets called like bits of others; return how many."""
-    names: dict[str, Any] = module.get("netnames", {})
-    renamed: dict[str, str] = {}
-    for name in names:
-        net, bracket, element = name.rpartition("[")
-        if bracket and net in names:
-            plain = f"{net}_element_{element.rstrip(']')}"
-            while plain in names or plain in renamed.values():
-                plain += "_"
-            renamed[name] = plain
-    module |= {"netnames": {renamed.get(name, name): net for name, net in names.items()}} if renamed else {}
-    return len(renamed)
 
 
 def _drop_carries(module: dict[str, Any]) -> int:

@@ -102,7 +102,7 @@ def build_board(
     tools = tool_versions(flow.packages)
     say("Verilog")
     project = board_project(facts, arch, store)
-    steps = [flow.synthesis, flow.tidy.__name__]
+    steps = [flow.synthesis, flow.tidy.__name__ if flow.tidy else ""]
     synthesized = content_key(project=_design(project), command=steps, tools=tools[SYNTHESIZER])
     key = content_key(
         netlist=synthesized,

@@ -145,7 +145,6 @@ class Collector(wiring.Component):
         That is known a cycle late, so a block stops counting with its header: three cycles at least before
         the next choice.
         """
-        # Signals of their own: of an array `totals` yosys once took element 3 for bit 3.
         totals = Array(Signal(self.job.blocks.shape(), name=f"total_{n}") for n in range(1 << JOB_WIDTH))
         newest, current, fetched = Signal(JOB_WIDTH), Signal(JOB_WIDTH), Signal(self.job.blocks.shape())
         with m.If(self.job_valid):

@@ -14,6 +14,7 @@ from hw.cluster import Cluster
 from hw.column import Column
 from hw.family import Family
 from hw.instance import flat_ports
+from hw.names import part_names
 from hw.wishbone_wrapper import WishboneWrapper
 from spec.arch import ArchConfig
 from spec.bus import Bus
@@ -68,7 +69,7 @@ def emit_component(component: wiring.Component, name: str, family: Family = Fami
     text = _TRIGGER.sub("time_zero", _TRIGGER_REGISTER.sub("", text))
     text = _SINGLE.sub(r"\1 begin\n    if (time_zero) begin end\n\2  end\n", text)
     text = _FIRST_ALWAYS.sub(rf"\1{_TIME_ZERO}\2", text)
-    return _ZEROED.sub(_zero_loop, text)
+    return part_names(_ZEROED.sub(_zero_loop, text))
 
 
 def _zero_loop(match: re.Match[str]) -> str:

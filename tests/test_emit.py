@@ -106,6 +106,11 @@ def test_nothing_tells_where_when_or_by_what_it_was_emitted(name: str, bus: Bus)
     assert ".py" not in text
 
 
+@every_text
+def test_no_signal_is_called_as_a_bit_of_another_is(name: str, bus: Bus) -> None:
+    assert re.findall(r"\\\S*\[\d+\]\S* ", verilog(name, bus)) == []
+
+
 def test_a_path_and_a_date_are_seen() -> None:
     assert ABSOLUTE_PATH.search('(* src = "/some/where.py:3" *)')
     assert DATE.search("// 2024-02-29") and DATE.search("// at 12:00:59")

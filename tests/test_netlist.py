@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from boards.netlist import part_names, tidy_netlist
+from boards.netlist import tidy_netlist
 
 
 def cell(table: int, carry_in: int | str, carry_out: int) -> dict[str, Any]:
@@ -87,23 +87,3 @@ def test_registers_invert_their_clear_themselves(tmp_path: Path) -> None:
         wanted["cells"][name]["connections"]["LSR"] = [source]
     assert changed == wanted
     assert tidy_netlist(path) == 0
-
-
-def test_elements_of_an_array_are_no_bits_of_another_net(tmp_path: Path) -> None:
-    """nextpnr calls bit 3 of net `a` `a[3]`, and took a net of that name for it."""
-    names = {
-        "a": {"bits": [2, 3]},
-        "a[1]": {"bits": [4]},
-        "a_element_1": {"bits": [5]},
-        "b[1]": {"bits": [6]},
-    }
-    for tidy in (part_names, tidy_netlist):
-        path = tmp_path / "netlist.json"
-        path.write_text(json.dumps({"modules": {"top": {"ports": {}, "cells": {}, "netnames": names}}}))
-        assert tidy(path) == 1
-        changed = json.loads(path.read_text())["modules"]["top"]["netnames"]
-        assert changed == {
-            **{name: names[name] for name in ("a", "a_element_1", "b[1]")},
-            "a_element_1_": {"bits": [4]},
-        }
-        assert tidy(path) == 0
