@@ -48,7 +48,7 @@ class ByteWidener(wiring.Component):
 class ByteNarrower(wiring.Component):
     """Send words byte by byte, the lowest byte first.
 
-    Latency 1 cycle from a word to its first byte; one byte per cycle, and one cycle between words.
+    Latency 1 cycle from a word to its first byte; one byte in two cycles, and one cycle between words.
 
     Parameters
     ----------
@@ -70,12 +70,14 @@ class ByteNarrower(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Chosen, not shifted out: what says that a byte has gone would go to every bit of the word.
+        # Every bit of the word moves by what registers say: a handshake would have too far to go.
         word = Signal(self.width, reset_less=True)
-        number = Signal(range(self.width // 8))
-        m.d.comb += [self.o.payload.eq(word.word_select(number, 8)), self.i.ready.eq(~self.o.valid)]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [word.eq(self.i.payload), number.eq(0), self.o.valid.eq(1)]
-        with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += [number.eq(number + 1), self.o.valid.eq(number != self.width // 8 - 1)]
+        left = Signal(range(self.width // 8))
+        held, moved = Signal(), Signal()
+        m.d.comb += [self.o.payload.eq(word[:8]), self.o.valid.eq(held & ~moved), self.i.ready.eq(~held)]
+        m.d.sync += moved.eq(self.o.valid & self.o.ready)
+        with m.If(~held):
+            m.d.sync += [word.eq(self.i.payload), left.eq(self.width // 8 - 1), held.eq(self.i.valid)]
+        with m.Elif(moved):
+            m.d.sync += [word.eq(word[8:]), left.eq(left - 1), held.eq(left != 0)]
         return m

@@ -48,15 +48,20 @@ class NarrowerHarness(Harness):
             m.d.sync += [half.eq(~half), low.eq(narrower.o.payload)]
         complete = (o.moved & half, Cat(low, narrower.o.payload))
         order = self.order(m, "order", (i.moved, narrower.i.payload), complete, most=1)
-        self.within(m, "takes", 2 * (_PATIENCE + 1), i.waits)
-        self.claim(m, "latency_is_one", narrower.o.valid == (order.inside != 0))
+        self.within(m, "takes", 2 * (_PATIENCE + 2), i.waits)
+        moved, gone = Signal(), Signal()
+        m.d.sync += [moved.eq(o.moved), gone.eq(o.moved & half)]
+        self.claim(m, "latency_is_one", narrower.o.valid == ((order.inside != 0) & ~moved))
         self.reach(m, "second_word", order.tagged & half & o.moved)
 
-        word, number = self.interior.signal("word"), self.interior.signal("number")
-        self.lemma(m, "half", Mux(narrower.o.valid, number == half, ~half))
+        word, held = self.interior.signal("word"), self.interior.signal("held")
+        self.lemma(m, "moved", self.interior.signal("moved") == moved)
+        self.lemma(m, "held", (held == ((order.inside != 0) | gone)) & (held | ~half) & (~moved | held))
+        self.lemma(m, "left", ~held | (self.interior.signal("left") == ~(half ^ moved)))
         self.lemma(m, "tag_is_first", ~order.tagged | ((order.ahead == 0) & (order.inside == 1)))
-        self.lemma(m, "tag_is_here", ~order.tagged | (word == order.word))
-        self.lemma(m, "first_is_known", ~half | (low == word[:8]))
+        here = Mux(half & ~moved, Cat(low, word[:8]), word)
+        self.lemma(m, "tag_is_here", ~order.tagged | (here == order.word))
+        self.lemma(m, "first_is_known", ~(half & moved) | (low == word[:8]))
 
 
 BYTE_WIDENER = Proof(
@@ -72,8 +77,8 @@ BYTE_NARROWER = Proof(
     subject=ByteNarrower,
     harness=lambda narrower: NarrowerHarness(narrower(_WIDTH)),
     bug=Bug(
-        "select(number, 8)), self.i.ready.eq(~self.o.valid)",
-        "select(number, 8)), self.i.ready.eq(~self.o.valid | (number == 1))",
+        "self.o.valid.eq(held & ~moved)",
+        "self.o.valid.eq(held)",
     ),
     depth=12,
     cover=10,
