@@ -14,7 +14,6 @@ from boards.catalog import BoardFacts
 from boards.clocking import ecp5_pll
 from boards.uart import LEAST_DIVISOR
 from hw.family import Family
-from hw.names import part_names
 from spec.errors import ConfigError
 from spec.link import BAUD, Identity
 
@@ -109,6 +108,5 @@ def board_files(facts: BoardFacts, identity: Identity, accelerator: str) -> dict
     for file, text in sorted(plan.files.items()):
         # Scripts are for tools on PATH, which `boards.flow` runs itself.
         if not file.endswith((".debug.v", ".bat", ".sh", ".ys", ".json")):
-            plain = _SOURCE.sub("", text if isinstance(text, str) else text.decode())
-            found[file] = part_names(plain) if file.endswith(".il") else plain
+            found[file] = _SOURCE.sub("", text if isinstance(text, str) else text.decode())
     return found

@@ -9,7 +9,7 @@ _ELEMENT: Final = re.compile(r"\\(\S*\[\d+\]\S*)(?=\s)")
 
 
 def part_names(text: str) -> str:
-    """Return Verilog or RTLIL in which no signal is called as a bit of another is.
+    """Return Verilog in which no signal is called as a bit of another is.
 
     Amaranth calls the elements of an array `a` `a[3]`. yosys 0.70 has joined the first bit of such an element
     with bit 3 of `a`, in a few of many places where both were left: two registers then drive one net.

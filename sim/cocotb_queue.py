@@ -1,12 +1,12 @@
 """Testbench of the queue: 16-bit entries, four in its memory."""
 
-import random
 from typing import Any, Final
 
 import cocotb
 
 from hw.queue import Queue
 from sim.ports import Ports
+from sim.queue_order import check_order
 from sim.streams import start
 
 DEPTH: Final = 4
@@ -16,26 +16,7 @@ QUEUE: Final = Queue(16, DEPTH)
 @cocotb.test(timeout_time=100, timeout_unit="us")
 @cocotb.parametrize(stall_i=[0.0, 0.5], stall_o=[0.0, 0.5, 0.9])
 async def entries_leave_in_order(dut: Any, stall_i: float, stall_o: float) -> None:
-    """Every entry leaves once, in order and unchanged, up to ``depth`` of them inside at a time."""
-    rng = random.Random(f"order-{stall_i}-{stall_o}")
-    words = [rng.getrandbits(16) for _ in range(200)]
-    ports = Ports(dut, QUEUE)
-    await start(dut)
-    sent = 0
-    seen: list[int] = []
-
-    while len(seen) < len(words):
-        inputs: dict[str, int] = {"o__ready": int(rng.random() >= stall_o)}
-        if sent < len(words) and sent - len(seen) < DEPTH and rng.random() >= stall_i:
-            inputs |= {"i__valid": 1, "i__payload": words[sent]}
-            sent += 1
-        out = await ports.cycle(**inputs)
-        assert out["i__ready"]
-        if out["o__valid"] and inputs["o__ready"]:
-            seen.append(out["o__payload"])
-
-    assert seen == words
-    assert not any(out["o__valid"] for out in await ports.cycles(20))
+    await check_order(dut, QUEUE, 16, DEPTH, stall_i, stall_o)
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")

@@ -1,9 +1,11 @@
 """The memory that is read in parts alone, as synthesis finds it and as block RAMs."""
 
 import os
+import re
 
 import pytest
 
+from hw.emit import emit_component
 from hw.family import Family
 from hw.part_memory import PartMemory
 from sim.cocotb_part_memory import SHAPE
@@ -29,3 +31,13 @@ def test_part_memory_answers_after_three_cycles(
 ) -> None:
     monkeypatch.setitem(os.environ, SHAPE, " ".join(map(str, shape)))
     simulate_subject(PartMemory(*shape), "sim.cocotb_part_memory", family=family)
+
+
+@pytest.mark.parametrize(("part", "width"), [(64, 9), (32, 4), (16, 2), (8, 1)])
+def test_block_rams_choose_the_part_themselves(part: int, width: int) -> None:
+    """The port that reads is as narrow as its share of a part, and nothing chooses behind it."""
+    text = emit_component(PartMemory(128, 1024, part), "memory", Family.ECP5)
+
+    assert set(re.findall(r"DATA_WIDTH_[AB]\(32'd(\d+)\)", text)) == {"18", str(width)}
+    assert text.count("DP16KD") == 8
+    assert not re.search(r"case|>>", text)
