@@ -19,7 +19,7 @@ from sw.augment import Augmentation
 from sw.embedding_task import EmbeddingTask
 from sw.pattern import Pattern
 from sw.prune_model import PruneOptions
-from sw.recovery import RecoveryOptions, Trained
+from sw.recovery_options import RecoveryOptions, Trained
 from sw.sentences import read_sentences
 from sw.sparse_model import Recipe, RecoveryMethod
 from sw.text import read_text

@@ -18,7 +18,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from codesign.console import note, progress
 from sw.language_task import LanguageTask
-from sw.recovery import Recovery, RecoveryOptions
+from sw.recovery import Recovery
+from sw.recovery_options import RecoveryOptions
 from sw.scores import Score
 from sw.targets import find_targets
 from sw.text import split_text

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from spec.errors import ConfigError
 
-__all__ = ["evaluating", "flags_kept", "load_pretrained"]
+__all__ = ["evaluating", "flags_kept", "load_pretrained", "plain_attention"]
+
+_ATTENTION: Final = "_attn_implementation"
+"""Where a config of transformers says which function computes attention."""
 
 
 def load_pretrained(source: str | Path, kind: Any) -> tuple[nn.Module, Any]:
@@ -70,3 +73,20 @@ def flags_kept(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in flags:
             module.training = training
+
+
+@contextmanager
+def plain_attention(*models: nn.Module | None) -> Iterator[None]:
+    """Let models of transformers multiply queries, keys and values one after the other, not in one kernel.
+
+    Other modules, which have no such choice, and None stay as they are.
+    """
+    configs: list[Any] = [getattr(model, "config", None) for model in models]
+    before = [(config, getattr(config, _ATTENTION)) for config in configs if hasattr(config, _ATTENTION)]
+    try:
+        for config, _ in before:
+            setattr(config, _ATTENTION, "eager")
+        yield
+    finally:
+        for config, kind in before:
+            setattr(config, _ATTENTION, kind)

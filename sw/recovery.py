@@ -1,12 +1,10 @@
 """Recovery: prune gradually while fine-tuning, with the dense model as a teacher."""
 
 import copy
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from enum import Enum
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,20 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from spec.errors import ConfigError, FormatError
+from spec.errors import FormatError
 from sw.importance import Importance, check_statistics
 from sw.input_quantizer import InputQuantizer
 from sw.mask_search import MaskChooser
 from sw.masked_weight import MaskedModel
-from sw.pretrained import flags_kept
+from sw.pretrained import flags_kept, plain_attention
 from sw.ramp import Ramp
+from sw.recovery_options import RecoveryOptions, Trained
 from sw.rounding import Rounding
-from sw.scores import Score
 from sw.statistics import LayerStatistics, collect_statistics
 from sw.targets import Target
 from sw.task import Task
 
-__all__ = ["Recovery", "RecoveryOptions", "Trained"]
+__all__ = ["Recovery"]
 
 _CLIP: Final = 1.0
 """Largest norm of a gradient."""
@@ -36,102 +34,6 @@ _PROBES: Final = 2
 """Batches of every calibration under way."""
 _PRIME: Final = 1_000_003
 """Keeps the noise of different seeds apart."""
-_FINAL_RATE: Final = 0.02
-"""Learning rate at the end, as a share of the highest."""
-
-
-class Trained(Enum):
-    """What of a model training changes; the value is its name on the command line."""
-
-    ALL = "all"
-    """Every parameter."""
-    NO_TABLES = "no-tables"
-    """All but the tables of tokens and positions. A token's row has a gradient only when the token comes up,
-    and AdamW then moves it by about ten learning rates in all, however small the gradient."""
-    MATRICES = "matrices"
-    """The pruned matrices alone: what lies around them stays that of the dense model, biases and norms too,
-    so that the packed layers work with the model that everybody has."""
-
-
-@dataclass(frozen=True)
-class RecoveryOptions:
-    """How a model is trained while and after it is pruned.
-
-    Parameters
-    ----------
-    steps : int
-        Optimizer steps in all, at least 1.
-    size : int
-        Samples per step.
-    learning_rate : float
-        Highest rate of AdamW; it warms up linearly and falls as a cosine to a fiftieth.
-    warm_up : int
-        Steps of the warm-up.
-    observed : int
-        Steps before pruning starts, so that scores have seen some gradients.
-    ramp : float
-        Share of the steps after which the last weight is pruned.
-    interval : int
-        Steps between masks.
-    score : Score
-    distillation : float
-        Weight of the distance from the dense model's outputs, 0 to 1; the task's loss has the rest.
-    quantized : float
-        Share of the steps, at the end, in which weights and inputs are rounded as the accelerator has them.
-    weight_decay : float
-    dropout : bool
-        Let the model drop what its config says, from noise that depends on seed and step only. Without it
-        student and teacher differ by what was pruned alone.
-    trained : Trained
-    seed : int
-        Of the batches.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of range.
-    """
-
-    steps: int = 1000
-    size: int = 16
-    learning_rate: float = 4e-3
-    warm_up: int = 20
-    observed: int = 20
-    ramp: float = 0.5
-    interval: int = 10
-    score: Score = Score.FISHER
-    distillation: float = 0.9
-    quantized: float = 0.0
-    weight_decay: float = 0.01
-    dropout: bool = False
-    trained: Trained = Trained.ALL
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "size", "interval"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"`{name}` must be at least 1, not {getattr(self, name)}")
-        for name in ("ramp", "distillation", "quantized"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"`{name}` must be from 0 to 1, not {getattr(self, name):g}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"`learning_rate` must be positive, not {self.learning_rate:g}")
-
-    @property
-    def pruned_at(self) -> int:
-        """Step by which the final mask is reached."""
-        return min(max(round(self.steps * self.ramp), self.observed), self.steps - 1)
-
-    @property
-    def quantized_at(self) -> int:
-        """Step from which numbers are rounded."""
-        return self.steps - round(self.steps * self.quantized)
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step."""
-        warm = min(1.0, (step + 1) / max(self.warm_up, 1))
-        falling = _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * warm * falling
 
 
 class Recovery:
@@ -231,7 +133,13 @@ class Recovery:
                 progress(self._step)
         options, rounds = self.options, False
         model = self._masked.model
-        with flags_kept(model), _only(self._trained, model), self._masked, ExitStack() as rounding:
+        with (
+            flags_kept(model),
+            self._attention(),
+            _only(self._trained, model),
+            self._masked,
+            ExitStack() as rounding,
+        ):
             while self._step < options.steps:
                 if self._rounding is not None and self._step >= options.quantized_at and not rounds:
                     rounding.enter_context(self._rounding(self._masked))
@@ -252,14 +160,14 @@ class Recovery:
             self._renew_masks(self._ramp.count(step))
         batch = self._task.batch(options.size, self._generator, self._device)
         model.train(options.dropout)
-        with self._noise(step):
-            outputs = self._task.outputs(model, batch)
+        with self._noise(step), self._multiplying(step):
+            outputs = self._task.outputs(model, batch).float()
         loss = torch.zeros((), device=self._device)
         if options.distillation < 1:
             loss = loss + (1 - options.distillation) * self._task.loss(outputs, batch)
         if self._teacher is not None and options.distillation > 0:
-            with torch.no_grad():
-                wanted = self._task.outputs(self._teacher, batch)
+            with torch.no_grad(), self._multiplying(step):
+                wanted = self._task.outputs(self._teacher, batch).float()
             loss = loss + options.distillation * self._task.distance(outputs, wanted, batch)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -291,6 +199,18 @@ class Recovery:
             gradients=True,
             hessian=False,
         )
+
+    def _attention(self) -> AbstractContextManager[None]:
+        """How attention is computed while the model is trained."""
+        # In bfloat16 the gradients of torch's own attention take three times as long on a CPU as the rest.
+        slow = self.options.bfloat16 and self._device.type == "cpu"
+        return plain_attention(self._masked.model, self._teacher) if slow else nullcontext()
+
+    def _multiplying(self, step: int) -> torch.autocast:
+        """Numbers that matrices are multiplied in."""
+        # A rounded weight, a code times its scale, has more bits than bfloat16.
+        rounds = self._rounding is not None and step >= self.options.quantized_at
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.options.bfloat16 and not rounds)
 
     @contextmanager
     def _noise(self, step: int) -> Iterator[None]:

@@ -19,7 +19,8 @@ from sw.mask_search import MaskSearch
 from sw.prune import PrunedMatrix, describe_mask
 from sw.prune_model import PruneOptions, prune_model
 from sw.quantize import quantize_rows
-from sw.recovery import Recovery, RecoveryOptions
+from sw.recovery import Recovery
+from sw.recovery_options import RecoveryOptions
 from sw.refit import prune_stepwise
 from sw.rounding import Rounding
 from sw.scores import Score, score_weights

@@ -12,7 +12,7 @@ from spec.arch import ArchConfig
 from sw.language_task import LanguageTask
 from sw.pattern import Pattern
 from sw.prune_model import PruneOptions
-from sw.recovery import RecoveryOptions
+from sw.recovery_options import RecoveryOptions
 from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, sparsify
 from sw.targets import find_targets

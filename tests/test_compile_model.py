@@ -13,7 +13,7 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.input_quantizer import InputOptions
 from sw.int8 import int8_model
-from sw.recovery import RecoveryOptions, Trained
+from sw.recovery_options import RecoveryOptions, Trained
 from sw.scores import Score
 from sw.sparse_model import RecoveryMethod
 from tests.tiny_models import (

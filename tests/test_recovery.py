@@ -17,7 +17,8 @@ from sw.mask_search import Allocation, MaskSearch, Placement
 from sw.masked_weight import MaskedModel
 from sw.pattern import Method, Pattern
 from sw.ramp import Ramp
-from sw.recovery import Recovery, RecoveryOptions, Trained
+from sw.recovery import Recovery
+from sw.recovery_options import RecoveryOptions, Trained
 from sw.rounding import Rounding
 from sw.scores import Score
 from sw.sparse_model import matrix_shapes
@@ -197,6 +198,28 @@ def test_rounding_trains_on_the_integers_and_leaves_plain_weights() -> None:
     assert torch.equal(targets["layer0.qkv"].weight(), dense)
     assert set(rounding.inputs) == set(targets)
     assert not model.transformer.h[0].attn.c_attn._forward_pre_hooks
+
+
+def test_matrices_are_multiplied_in_bfloat16_until_numbers_are_rounded() -> None:
+    model = tiny_model()
+    model.config._attn_implementation = "sdpa"
+    seen: list[tuple[torch.dtype, str]] = []
+    model.transformer.h[1].mlp.c_fc.register_forward_hook(
+        lambda module, inputs, output: seen.append((output.dtype, model.config._attn_implementation))
+    )
+    run = make_run(model, replace(OPTIONS, bfloat16=True, quantized=0.25))
+
+    run.run()
+
+    # The teacher is a copy, hook and all. After 30 of 40 steps scales are calibrated, then numbers rounded.
+    steps = 2 * 30
+    assert set(seen[:steps]) == {(torch.bfloat16, "eager")}
+    assert len(seen) > steps and set(seen[steps:]) == {(torch.float32, "eager")}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert model.config._attn_implementation == "sdpa"
+    reference = tiny_model()
+    make_run(reference, replace(OPTIONS, quantized=0.25)).run()
+    assert not torch.equal(model.transformer.h[0].mlp.c_fc.weight, reference.transformer.h[0].mlp.c_fc.weight)
 
 
 @pytest.mark.parametrize(

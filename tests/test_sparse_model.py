@@ -15,7 +15,7 @@ from sw.mask_search import Allocation
 from sw.pack import pack
 from sw.pattern import Method, Pattern
 from sw.prune_model import PruneOptions, prune_model
-from sw.recovery import RecoveryOptions
+from sw.recovery_options import RecoveryOptions
 from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, matrix_shapes, sparsify
 from sw.targets import find_targets

@@ -64,6 +64,7 @@ def evaluate(
     size: Annotated[int, typer.Option("--size", min=1, help="Samples per step.")] = 16,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest.")] = 4e-3,
     ramp: Annotated[float, typer.Option("--ramp", help="Share of steps until all is pruned.")] = 0.5,
+    interval: Annotated[int, typer.Option("--interval", min=1, help="Steps between masks.")] = 10,
     distillation: Annotated[float, typer.Option("--distillation", help="Weight of the teacher.")] = 0.9,
     quantized: Annotated[float, typer.Option("--quantized", help="Share of steps with int8 numbers.")] = 0.2,
     input_scales: Annotated[
@@ -75,6 +76,9 @@ def evaluate(
     trained: Annotated[
         str, typer.Option("--trained", help="all, no-tables, or matrices: the rest stays as it is.")
     ] = "all",
+    bfloat16: Annotated[
+        bool, typer.Option("--bfloat16", help="Train faster where the processor multiplies bfloat16.")
+    ] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of every method.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,
     arch: Annotated[str, typer.Option("--arch", metavar="ARCH", help="Preset or file.")] = "ulx3s",
@@ -101,7 +105,7 @@ def evaluate(
     from sw.mask_search import Allocation
     from sw.pattern import Pattern
     from sw.prune_model import PruneOptions
-    from sw.recovery import RecoveryOptions, Trained
+    from sw.recovery_options import RecoveryOptions, Trained
     from sw.scores import Score
     from sw.sparse_model import Recipe, RecoveryMethod
 
@@ -112,10 +116,12 @@ def evaluate(
         size=size,
         learning_rate=learning_rate,
         ramp=ramp,
+        interval=interval,
         score=parse_choice(Score, "--score", score),
         distillation=distillation,
         quantized=quantized,
         trained=parse_choice(Trained, "--trained", trained),
+        bfloat16=bfloat16,
     )
     prune = PruneOptions(
         Pattern(config),

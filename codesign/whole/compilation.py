@@ -21,7 +21,7 @@ from sw.packed_model import PackedModel, rest_fingerprint
 from sw.pattern import Pattern
 from sw.pretrained import evaluating
 from sw.prune_model import PruneOptions
-from sw.recovery import RecoveryOptions, Trained
+from sw.recovery_options import RecoveryOptions, Trained
 from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, sparsify
 from sw.targets import Target, find_targets
