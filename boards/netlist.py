@@ -13,6 +13,8 @@ _TABLE: Final = "LUT4"
 _OPEN: Final = "x"
 """What nextpnr takes for a pin without a net."""
 _INPUTS: Final = "ABCD"
+_LAST: Final = "~"
+"""Behind every letter in the order of names."""
 
 Cells = dict[str, dict[str, Any]]
 
@@ -28,6 +30,11 @@ def tidy_netlist(path: Path) -> int:
     Registers invert what clears or sets them themselves. yosys knows that input only as active when 1, and
     puts a lookup table in front of it.
 
+    Registers with a clear are given names by which nextpnr places them first, those of one clear in a row.
+    The eight registers of a tile have one clear between them or none, and nextpnr takes cells one by one, in
+    the reverse order of their names, to the nearest place that allows them: in any other order the last ones
+    of a clear find the tiles around taken, and go to where there is room, half the device away.
+
     Parameters
     ----------
     path : Path
@@ -36,10 +43,12 @@ def tidy_netlist(path: Path) -> int:
     Returns
     -------
     int
-        Carry pins that were left open, and lookup tables that went.
+        Carry pins that were left open, lookup tables that went, and registers that were named anew.
     """
     netlist = json.loads(path.read_text())
-    changes = sum(_drop_carries(module) + _drop_inverters(module) for module in netlist["modules"].values())
+    changes = 0
+    for module in netlist["modules"].values():
+        changes += _drop_carries(module) + _drop_inverters(module) + _order_registers(module)
     path.write_text(json.dumps(netlist))
     return changes
 
@@ -84,6 +93,19 @@ def _drop_inverters(module: dict[str, Any]) -> int:
     for name in idle:
         del cells[name]
     return len(idle)
+
+
+def _order_registers(module: dict[str, Any]) -> int:
+    """Rename the registers of a module that have a clear, so that they come last; return how many."""
+    cells: Cells = module["cells"]
+    names = {}
+    for name, cell in cells.items():
+        if cell["type"] == _REGISTER and not name.startswith(_LAST):
+            clear = cell["connections"].get("LSR", ["0"])[0]
+            if isinstance(clear, int):
+                names[name] = f"{_LAST}{clear:08d}{cell['parameters']['LSRMUX']}.{name}"
+    module["cells"] = {names.get(name, name): cell for name, cell in cells.items()}
+    return len(names)
 
 
 def _inverts(cell: dict[str, Any]) -> int | None:

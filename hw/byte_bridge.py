@@ -74,10 +74,14 @@ class ByteNarrower(wiring.Component):
         word = Signal(self.width, reset_less=True)
         left = Signal(range(self.width // 8))
         held, moved = Signal(), Signal()
-        m.d.comb += [self.o.payload.eq(word[:8]), self.o.valid.eq(held & ~moved), self.i.ready.eq(~held)]
+        m.d.comb += [self.o.payload.eq(word[:8]), self.i.ready.eq(~held)]
         m.d.sync += moved.eq(self.o.valid & self.o.ready)
         with m.If(~held):
-            m.d.sync += [word.eq(self.i.payload), left.eq(self.width // 8 - 1), held.eq(self.i.valid)]
+            m.d.sync += [word.eq(self.i.payload), left.eq(self.width // 8 - 1)]
+            m.d.sync += [held.eq(self.i.valid), self.o.valid.eq(self.i.valid)]
         with m.Elif(moved):
-            m.d.sync += [word.eq(word[8:]), left.eq(left - 1), held.eq(left != 0)]
+            m.d.sync += [word.eq(word[8:]), left.eq(left - 1)]
+            m.d.sync += [held.eq(left != 0), self.o.valid.eq(left != 0)]
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         return m

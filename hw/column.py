@@ -83,18 +83,16 @@ class Column(wiring.Component):
             activations.read.eq(here.read),
             activations.off.eq(here.off),
             activations.horizontal.eq(here.horizontal),
+            # The direction clears registers of all lanes, so every column has a copy.
+            tree.horizontal.eq(own_register(m, here.horizontal, "horizontal", platform)),
             tree.activations.eq(activations.operands),
             Value.cast(tree.weights).eq(weights),
         ]
         captured: list[Value] = []
-        horizontal: Value = here.horizontal
         for lane in range(arch.lanes):
-            # From lane to lane: the direction clears a register of every psum, too many for one driver.
-            horizontal = own_register(m, horizontal, f"horizontal_{lane}", platform)
             bank = PsumBank(arch, ProductTree.product_width(arch), ProductTree.sum_width(arch))
             m.submodules[f"psums_{lane}"] = bank
             m.d.comb += [
-                bank.horizontal.eq(horizontal),
                 bank.product.eq(tree.products[lane]),
                 bank.sum.eq(tree.sum),
                 bank.row.eq(own_register(m, here.psums.row, f"row_{lane}", platform)),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,9 +17,9 @@ __all__ = ["ProductTree"]
 
 
 class ProductTree(wiring.Component):
-    """Multiply lane by lane, and add the products up; which of the two counts is the psums' choice.
+    """Multiply lane by lane, and add the products up; give out the one or the other.
 
-    Latency ``latency(arch)`` cycles; one beat per cycle.
+    Latency ``latency(arch)`` cycles; one beat per cycle. With one lane both are given out: they are the same.
 
     Parameters
     ----------
@@ -28,6 +28,9 @@ class ProductTree(wiring.Component):
 
     Members
     -------
+    horizontal : In(1)
+        Give out the sum, and products of 0; else the products, and a sum of 0. Does not change while beats
+        are under way.
     activations, weights : In(ArrayLayout)
         One signed operand per lane.
     products : Out(ArrayLayout)
@@ -36,6 +39,7 @@ class ProductTree(wiring.Component):
         Of the same products.
     """
 
+    horizontal: Signal
     activations: data.View
     weights: data.View
     products: data.View
@@ -45,6 +49,7 @@ class ProductTree(wiring.Component):
         self.arch: Final = arch
         super().__init__(
             {
+                "horizontal": In(1),
                 "activations": In(data.ArrayLayout(signed(arch.activation_width), arch.lanes)),
                 "weights": In(data.ArrayLayout(signed(arch.weight_width), arch.lanes)),
                 "products": Out(data.ArrayLayout(signed(self.product_width(arch)), arch.lanes)),
@@ -76,24 +81,37 @@ class ProductTree(wiring.Component):
             m.submodules[f"multiplier_{lane}"] = multiplier
             m.d.comb += [multiplier.a.eq(self.activations[lane]), multiplier.b.eq(self.weights[lane])]
             products.append(multiplier.o)
-        level, width = 0, len(products[0])
-        sums: Sequence[Value] = products
-        while len(sums) > 1:
-            level, width = level + 1, width + 1
-            halves = []
-            for n in range(0, len(sums), 2):
-                name = f"sum_{level}_{n // 2}"
-                half = Signal(signed(width), name=name, reset_less=True)
-                m.d.sync += half.eq(_sum(m, sums[n], sums[n + 1], f"{name}_adder", platform))
-                halves.append(half)
-            sums = halves
-        m.d.comb += self.sum.eq(sums[0])
+        m.d.comb += self.sum.eq(self._sum(m, products, platform))
         for lane, product in enumerate(products):
-            m.d.comb += self.products[lane].eq(delay(m, product, level, f"product_{lane}"))
+            m.d.comb += self.products[lane].eq(self._aligned(m, product, f"product_{lane}"))
         return m
 
+    def _sum(self, m: Module, products: Sequence[Value], platform: object) -> Value:
+        """Return the sum, or 0, a cycle per level of adders later."""
+        level, sums = 0, products
+        while len(sums) > 1:
+            level, halves = level + 1, []
+            for n in range(0, len(sums), 2):
+                name = f"sum_{level}_{n // 2}"
+                half = Signal(signed(len(sums[n]) + 1), name=name, reset_less=True)
+                total = _add(m, sums[n], sums[n + 1], f"{name}_adder", platform)
+                m.d.sync += half.eq(total if len(sums) > 2 else Mux(self.horizontal, total, 0))
+                halves.append(half)
+            sums = halves
+        return sums[0]
 
-def _sum(m: Module, left: Value, right: Value, name: str, platform: object) -> Value:
+    def _aligned(self, m: Module, product: Value, name: str) -> Value:
+        """Return a product, or 0, together with the sum."""
+        levels = self.latency(self.arch) - Multiplier.LATENCY
+        if not levels:
+            return product
+        before = delay(m, product, levels - 1, name)
+        register = Signal(product.shape(), name=f"{name}_{levels}", reset_less=True)
+        m.d.sync += register.eq(Mux(self.horizontal, 0, before))
+        return register
+
+
+def _add(m: Module, left: Value, right: Value, name: str, platform: object) -> Value:
     """Return the sum of two signed numbers, a bit wider than each."""
     if family_of(platform) is Family.ECP5:
         return ecp5_sum(m, left, right, name)

@@ -22,9 +22,9 @@ class PsumBank(wiring.Component):
     ``forward`` takes the accumulator instead. One beat per cycle; a row written by the beat before the
     last one is read from the memory. Sums are modulo 2^``psum_width``, which no packed layer exceeds.
 
-    Nothing here is chosen by a multiplexer: of the product and the sum of all lanes, and of the accumulator
-    and the row read, one is held at 0 by its register's own clear, and both go into the adder, whose lookup
-    tables have the inputs for it.
+    Nothing here is chosen by a multiplexer. Of the product and the sum of all lanes one is 0, of the
+    accumulator and the row read one is held at 0 by its register's own clear, and both go into the adder,
+    whose lookup tables have the inputs for it.
 
     Parameters
     ----------
@@ -35,10 +35,8 @@ class PsumBank(wiring.Component):
 
     Members
     -------
-    horizontal : In(1)
-        Add ``sum``, not ``product``. Does not change while beats are under way.
     product, sum : In(signed)
-        Aligned with ``row`` and the flags.
+        Aligned with ``row`` and the flags; one of them is 0, or both are the same.
     row, write, fresh, forward, steal : In
         ``row`` has the bank as its top bit. ``fresh``: neither the row read nor anything stolen counts, as
         the row starts from 0 or is forwarded. ``steal``: give out the row; never together with ``write``.
@@ -46,7 +44,6 @@ class PsumBank(wiring.Component):
         The stolen row, two cycles after ``steal``, or 0.
     """
 
-    horizontal: Signal
     product: Signal
     sum: Signal
     row: Signal
@@ -60,7 +57,6 @@ class PsumBank(wiring.Component):
         self.arch: Final = arch
         super().__init__(
             {
-                "horizontal": In(1),
                 "product": In(signed(product_width)),
                 "sum": In(signed(sum_width)),
                 "row": In(max((2 * arch.groups - 1).bit_length(), 1)),
@@ -95,8 +91,8 @@ class PsumBank(wiring.Component):
             self.captured.eq(captured),
         ]
         m.d.sync += [
-            own.eq(Mux(self.horizontal, 0, self.product)),
-            shared.eq(Mux(self.horizontal, self.sum, 0)),
+            own.eq(self.product),
+            shared.eq(self.sum),
             fetched.eq(Mux(self.fresh, 0, read.data)),
             accumulator.eq(Mux(self.forward, total, 0)),
             captured.eq(Mux(delay(m, self.steal, 1, "steal"), fetched, 0)),

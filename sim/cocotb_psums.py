@@ -17,21 +17,18 @@ ROWS: Final = 2 * ARCH.groups
 CAPTURE_LATENCY: Final = 2
 
 
-async def psum_bank(dut: Any, horizontal: int) -> Ports:
+async def psum_bank(dut: Any) -> Ports:
     ports = Ports(dut, PsumBank(ARCH, *WIDTHS.values()))
     await start(dut)
-    ports.hold(horizontal=horizontal)
-    await ports.cycles(1)
     return ports
 
 
 def addends(rng: random.Random, horizontal: int) -> tuple[int, dict[str, int]]:
-    """A number to be added, often an extreme, beside one that is not; and both as inputs."""
-    values = {}
-    for name, width in WIDTHS.items():
-        low, high = signed_range(width)
-        values[name] = rng.choice([low, high, rng.randint(low, high)])
-    return values["sum" if horizontal else "product"], values
+    """A number to be added, often an extreme, and the inputs it comes in."""
+    name = "sum" if horizontal else "product"
+    low, high = signed_range(WIDTHS[name])
+    addend = rng.choice([low, high, rng.randint(low, high)])
+    return addend, {name: addend}
 
 
 @cocotb.test(timeout_time=400, timeout_unit="us")
@@ -39,7 +36,7 @@ def addends(rng: random.Random, horizontal: int) -> tuple[int, dict[str, int]]:
 async def rows_accumulate_in_any_order(dut: Any, horizontal: int) -> None:
     """Random rows, that of the beat before often among them; steals in between show each sum, once."""
     rng = random.Random(f"psums-{horizontal}")
-    ports = await psum_bank(dut, horizontal)
+    ports = await psum_bank(dut)
     sums: dict[int, int] = {}
     before: int | None = None
     seen, expected = [], []
@@ -71,7 +68,7 @@ async def rows_accumulate_in_any_order(dut: Any, horizontal: int) -> None:
 @cocotb.test(timeout_time=100, timeout_unit="us")
 async def a_row_accumulates_in_consecutive_cycles(dut: Any) -> None:
     """One row, a beat in every cycle: only forwarding sees the sum before."""
-    ports = await psum_bank(dut, 0)
+    ports = await psum_bank(dut)
 
     for n in range(100):
         await ports.cycle(row=1, write=1, fresh=1, forward=n > 0, product=1000 + n)
@@ -85,7 +82,7 @@ async def a_row_accumulates_in_consecutive_cycles(dut: Any) -> None:
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def psums_reach_the_ends_of_their_range(dut: Any) -> None:
     """The largest and the smallest psum are summed without loss."""
-    ports = await psum_bank(dut, 1)
+    ports = await psum_bank(dut)
     low, high = signed_range(WIDTHS["sum"])
     for extreme in signed_range(ARCH.psum_width):
         step, total, beats = (high if extreme > 0 else low), 0, 0

@@ -72,9 +72,11 @@ def test_registers_invert_their_clear_themselves(tmp_path: Path) -> None:
     path = tmp_path / "netlist.json"
     path.write_text(json.dumps({"modules": {"top": module}}))
 
-    assert tidy_netlist(path) == 1
+    tables, cleared = 1, 7
+    assert tidy_netlist(path) == tables + cleared
 
     changed = json.loads(path.read_text())["modules"]["top"]
+    changed["cells"] = {former(name): one for name, one in changed["cells"].items()}
     wanted = json.loads(json.dumps(module))
     del wanted["cells"]["nand"]
     for name, source in (
@@ -87,3 +89,30 @@ def test_registers_invert_their_clear_themselves(tmp_path: Path) -> None:
         wanted["cells"][name]["connections"]["LSR"] = [source]
     assert changed == wanted
     assert tidy_netlist(path) == 0
+
+
+def test_registers_of_one_clear_come_last_and_in_a_row(tmp_path: Path) -> None:
+    cells = {
+        "a": register(20, 50),
+        "b": register(21, 51),
+        "c": register("0", 52),
+        "d": register(20, 53, "INV"),
+        "e": register(20, 54),
+        "sum": cell(0x6A6A, 1, 2),
+        "z": register("1", 55),
+    }
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps({"modules": {"top": {"ports": {"o": {"bits": [2]}}, "cells": cells}}}))
+
+    assert tidy_netlist(path) == 4
+
+    changed = json.loads(path.read_text())["modules"]["top"]["cells"]
+    order = [former(name) for name in sorted(changed)]
+    assert order[:3] == ["c", "sum", "z"] and set(order[3:]) == {"a", "b", "d", "e"}
+    assert abs(order.index("a") - order.index("e")) == 1
+    assert {former(name): one for name, one in changed.items()} == cells
+
+
+def former(name: str) -> str:
+    """The name that a cell had before."""
+    return name.rpartition(".")[2] if name.startswith("~") else name

@@ -67,7 +67,7 @@ class NarrowerHarness(Harness):
 BYTE_WIDENER = Proof(
     subject=ByteWidener,
     harness=lambda widener: WidenerHarness(widener(_WIDTH)),
-    bug=Bug("with m.Elif(self.o.ready):", "with m.Else():"),
+    bug=Bug("self.i.ready.eq(~self.o.valid)", "self.i.ready.eq(1)"),
     depth=12,
     cover=10,
     induction=6,
@@ -76,10 +76,7 @@ BYTE_WIDENER = Proof(
 BYTE_NARROWER = Proof(
     subject=ByteNarrower,
     harness=lambda narrower: NarrowerHarness(narrower(_WIDTH)),
-    bug=Bug(
-        "self.o.valid.eq(held & ~moved)",
-        "self.o.valid.eq(held)",
-    ),
+    bug=Bug("self.o.valid.eq(left != 0)", "self.o.valid.eq(1)"),
     depth=12,
     cover=10,
     induction=10,
