@@ -25,7 +25,7 @@ def tidy_netlist(path: Path) -> int:
     Carries that nobody takes and those that make no difference are left open. nextpnr adds a cell of two
     lookup tables where a carry chain has a net at its carry in or out, be it a constant or without any other
     pin, and yosys gives even a pin that was left open such a net. A carry in makes no difference where the
-    first lookup table is 0 throughout: the chain begins with a carry of 0.
+    first lookup table is 0 throughout: the chain begins with a carry that the cell makes itself.
 
     Registers invert what clears or sets them themselves. yosys knows that input only as active when 1, and
     puts a lookup table in front of it.
@@ -62,11 +62,21 @@ def _drop_carries(module: dict[str, Any]) -> int:
             continue
         pins = cell["connections"]
         idle = [uses[bit] for bit in pins["COUT"]] == [1]
-        blind = pins["CIN"] == ["0"] and int(cell["parameters"]["INIT0"], 2) == 0
+        shown = "S0" in pins and uses[pins["S0"][0]] > 1
+        blind = pins["CIN"] == ["0"] and _blind(cell) and not shown
         pins |= {"COUT": [_OPEN]} if idle else {}
         pins |= {"CIN": [_OPEN]} if blind else {}
         dropped += idle + blind
     return dropped
+
+
+def _blind(cell: dict[str, Any]) -> bool:
+    """Whether the first lookup table of a carry cell is 0 whatever comes in, its constants given."""
+    pins = [cell["connections"].get(f"{pin}0", ["0"])[0] for pin in _INPUTS]
+    ones = sum(1 << place for place, bit in enumerate(pins) if bit == "1")
+    nets = sum(1 << place for place, bit in enumerate(pins) if isinstance(bit, int))
+    table = int(cell["parameters"]["INIT0"], 2)
+    return not any(table >> place & 1 for place in range(1 << len(pins)) if place & ~nets == ones)
 
 
 def _drop_inverters(module: dict[str, Any]) -> int:

@@ -21,6 +21,8 @@ The carry out of a bit whose summands are equal is the lookup table of A and B a
 """
 _GATED_SUM: Final = 0x6A6A
 """The same for A and, where C is set, B; the carry is A."""
+_CARRY_OF_BOTH: Final = 0x0008
+"""Of A and B while D is 1, when the sum is 0 and the carry what the table has for D at 0: A and B."""
 
 
 def ecp5_product(m: Module, a: Value, b: Value, name: str) -> Signal:
@@ -81,12 +83,21 @@ def ecp5_register(m: Module, value: Value, name: str) -> Signal:
     return register
 
 
-def ecp5_merging_sum(m: Module, left: tuple[Value, Value], right: tuple[Value, Value], name: str) -> Signal:
+def ecp5_merging_sum(
+    m: Module, left: tuple[Value, Value], right: tuple[Value, Value], lowest: tuple[Value, Value], name: str
+) -> Signal:
     """Return (``left[0]`` | ``left[1]``) + (``right[0]`` | ``right[1]``) in the same cycle, all of one width.
 
-    All four go into the lookup tables of the carry chain.
+    All four go into the lookup tables of the carry chain, but for their lowest bits: ``lowest`` are
+    ``left[0][0] | left[1][0]`` and ``right[0][0] | right[1][0]``. A chain has to begin with a carry that it
+    makes itself, from two bits at most; so the first lookup table does nothing else, and a sum of 32 bits
+    fills four tiles, not a fifth for one bit.
     """
-    return _carry_chain(m, _MERGING_SUM, (*left, *right), name)
+    rest = tuple(number[1:] for number in (*left, *right))
+    upper = _carry_chain(m, _MERGING_SUM, rest, name, lowest)
+    total = Signal(len(left[0]), name=f"{name}_total")
+    m.d.comb += total.eq(Cat(lowest[0] ^ lowest[1], upper))
+    return total
 
 
 def ecp5_sum(m: Module, left: Value, right: Value, name: str) -> Signal:
@@ -106,27 +117,32 @@ def ecp5_gated_sum(m: Module, left: Value, right: Value, gate: Value, name: str)
     return _carry_chain(m, _GATED_SUM, (left, right, gates, Const(0, len(left))), name)
 
 
-def _carry_chain(m: Module, table: int, operands: tuple[Value, ...], name: str) -> Signal:
+def _carry_chain(
+    m: Module, table: int, operands: tuple[Value, ...], name: str, both: tuple[Value, Value] | None = None
+) -> Signal:
     """Return the sums of a chain of CCU2C, two bits each, whose inputs A to D are ``operands``.
 
     Place and route adds a cell where a chain has a carry in, even a constant. So the first bit adds nothing
-    but makes a carry of 0 of its own.
+    but makes a carry of its own: 1 where ``both`` are 1, or 0 without them.
     """
     width = len(operands[0])
-    cells = width // 2 + 1
-    total, carry = Signal(width, name=f"{name}_total"), Signal(cells, name=f"{name}_carry")
-    for number in range(cells):
+    total, carry = Signal(width, name=f"{name}_sums"), Signal(width // 2 + 1, name=f"{name}_carry")
+    idle: tuple[int, tuple[Value, ...]] = (0, ())
+    bits = [idle if both is None else (_CARRY_OF_BOTH, (*both, Const(0, 1), Const(1, 1)))]
+    bits += [(table, tuple(number[n] for number in operands)) for n in range(width)]
+    bits += [idle] * (len(bits) % 2)
+    for number in range(len(bits) // 2):
         ports: dict[str, object] = {}
         for half in range(2):
-            bit = 2 * number + half - 1
-            used = 0 <= bit < width
-            if used:
-                ports |= {f"i_{pin}{half}": bits[bit] for pin, bits in zip("ABCD", operands, strict=True)}
-                ports |= {f"o_S{half}": total[bit]}
-            ports |= {f"p_INIT{half}": Const(table if used else 0, 16), f"p_INJECT1_{half}": "NO"}
+            place = 2 * number + half
+            its, inputs = bits[place]
+            ports |= {f"i_{pin}{half}": bit for pin, bit in zip("ABCD", inputs, strict=False)}
+            ports |= {f"p_INIT{half}": Const(its, 16), f"p_INJECT1_{half}": "NO"}
+            if 0 < place <= width:
+                ports |= {f"o_S{half}": total[place - 1]}
         if number > 0:
             ports |= {"i_CIN": carry[number - 1]}
-        if number < cells - 1:
+        if number < len(bits) // 2 - 1:
             ports |= {"o_COUT": carry[number]}
         m.submodules[f"{name}_{number}"] = Instance("CCU2C", **ports)
     return total

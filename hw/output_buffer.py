@@ -150,10 +150,12 @@ class OutputBuffer(wiring.Component):
             storage.write_address.eq(delay(m, Cat(number[:address_bits], half), 1, "write_address")),
             storage.write_data.eq(delay(m, word, 1, "write_data")),
         ]
+        # Where a cycle's psums fill a word it need not be held: no enable, which would go to all its bits.
+        with m.If(self.psums_valid | (per_word == 1)):
+            m.d.sync += word.word_select(place, chunk).eq(outputs)
         m.d.sync += [full.eq(0), self.ready.eq(0)]
         with m.If(self.psums_valid):
             m.d.sync += [
-                word.word_select(place, chunk).eq(outputs),
                 place.eq(Mux(complete | (place == per_word - 1), 0, place + 1)),
                 count.eq(Mux(complete, 0, count + 1)),
                 full.eq(complete | (place == per_word - 1)),

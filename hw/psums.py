@@ -79,8 +79,14 @@ class PsumBank(wiring.Component):
             for name in ("fetched", "accumulator", "own", "shared", "captured")
         )
         total = Signal(signed(width))
+        kept = Mux(self.fresh, 0, read.data)
         if family_of(platform) is Family.ECP5:
-            m.d.comb += total.eq(ecp5_merging_sum(m, (own, shared), (accumulator, fetched), "sum"))
+            # The lowest bits of both summands, in registers of their own.
+            added, held = Signal(reset_less=True), Signal(reset_less=True)
+            m.d.sync += added.eq(self.product[0] | self.sum[0])
+            m.d.sync += held.eq((self.forward & total[0]) | kept[0])
+            lowest = added, held
+            m.d.comb += total.eq(ecp5_merging_sum(m, (own, shared), (accumulator, fetched), lowest, "sum"))
         else:
             m.d.comb += total.eq((own | shared) + (accumulator | fetched))
         m.d.comb += [
@@ -93,7 +99,7 @@ class PsumBank(wiring.Component):
         m.d.sync += [
             own.eq(self.product),
             shared.eq(self.sum),
-            fetched.eq(Mux(self.fresh, 0, read.data)),
+            fetched.eq(kept),
             accumulator.eq(Mux(self.forward, total, 0)),
             captured.eq(Mux(delay(m, self.steal, 1, "steal"), fetched, 0)),
         ]

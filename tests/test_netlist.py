@@ -39,6 +39,23 @@ def test_only_carries_without_a_taker_or_an_effect_are_left_open(tmp_path: Path)
     assert tidy_netlist(path) == 0
 
 
+def test_a_first_carry_cell_counts_by_what_its_constants_leave_of_its_table(tmp_path: Path) -> None:
+    both, sums = 0x0008, 0x6A6A
+    made = [cell(both, "0", 1), cell(both, "0", 1), cell(both, "0", 1), cell(sums, "0", 1)]
+    for pin, one in zip(("1", 7, "1", "1"), made, strict=True):
+        one["connections"] |= {"B0": [92], "D0": [pin]}
+    made[2]["connections"] |= {"S0": [8]}
+    cells = {f"carry{n}": one for n, one in enumerate(made)}
+    module = {"ports": {"o": {"bits": [1, 8]}}, "cells": cells}
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps({"modules": {"top": module}}))
+
+    assert tidy_netlist(path) == 1
+
+    changed = json.loads(path.read_text())["modules"]["top"]["cells"]
+    assert [one["connections"]["CIN"] for one in changed.values()] == [["x"], ["0"], ["0"], ["0"]]
+
+
 def table(function: int, pins: list[int | str], output: int) -> dict[str, Any]:
     """A lookup table of the inputs A to D."""
     connections = {pin: [bit] for pin, bit in zip("ABCD", pins, strict=True)} | {"Z": [output]}
