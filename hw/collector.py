@@ -122,16 +122,19 @@ class Collector(wiring.Component):
 
     def _fetch(self, m: Module, go: Signal, word: Signal, last_block: Signal, finish: Signal) -> None:
         """States that fetch one block from the chosen cluster."""
-        item = self.request
+        item, words = self.request, self.arch.words_per_block
+        # That a word is the last one is known a cycle ahead: its number may lie where the clusters are.
+        ends = Signal()
         with m.State("header"):
+            m.d.sync += ends.eq(words == 1)
             with m.If(go):
                 m.d.comb += [item.kind.eq(ItemKind.BLOCK_HEADER), self._fetching.eq(1)]
                 m.next = "words"
         with m.State("words"):
             with m.If(go):
                 m.d.comb += item.kind.eq(ItemKind.BLOCK_DATA)
-                m.d.sync += word.eq(word + 1)
-                with m.If(word == self.arch.words_per_block - 1):
+                m.d.sync += [word.eq(word + 1), ends.eq(word == words - 2)]
+                with m.If(ends):
                     m.next = "trailer"
         with m.State("trailer"):
             with m.If(go):
