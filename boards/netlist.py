@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["tidy_netlist"]
+__all__ = ["former_name", "tidy_netlist"]
 
 _CARRY: Final = "CCU2C"
 _REGISTER: Final = "TRELLIS_FF"
@@ -51,6 +51,11 @@ def tidy_netlist(path: Path) -> int:
         changes += _drop_carries(module) + _drop_inverters(module) + _order_registers(module)
     path.write_text(json.dumps(netlist))
     return changes
+
+
+def former_name(name: str) -> str:
+    """Return the name that a cell had before ``tidy_netlist``."""
+    return name.partition(".")[2] if name.startswith(_LAST) else name
 
 
 def _drop_carries(module: dict[str, Any]) -> int:

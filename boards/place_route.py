@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from boards.byte_top import ByteTop, emit_byte_top
-from boards.netlist import tidy_netlist
+from boards.netlist import former_name, tidy_netlist
 from hw.family import Family
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
@@ -195,6 +195,6 @@ def _read_report(report: dict[str, Any], seed: int, seconds: float) -> Routing:
     arrival, steps = 0.0, []
     for step in path:
         arrival += step["delay"]
-        steps.append((arrival, str(step["to"]["cell"])))
+        steps.append((arrival, former_name(str(step["to"]["cell"]))))
     counts = {name: report["utilization"].get(cell, {"used": 0})["used"] for cell, name in ECP5_CELLS.items()}
     return Routing(seed, clock["achieved"], **counts, path=tuple(steps), seconds=seconds)
