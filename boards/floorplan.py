@@ -26,9 +26,8 @@ def pin_multipliers(path: Path, device: str) -> int:
 
     nextpnr's `static` placer puts a multiplier where the cells around it are at that moment, early, and the
     last ones where there is room: with four fifths of them taken some lie 70 rows away from their column.
-    Here a cluster's multipliers follow each other as beats do, column by column and lane by lane. Every
-    cluster begins a row of its own, the outer rows first, and goes on, once that is full, in a row that no
-    cluster begins, from the far end. With as many clusters as rows or more there is one way through all rows.
+    Here they follow each other as beats do, cluster by cluster, column by column and lane by lane, along one
+    way through all rows of the device, from the bottom left.
 
     Parameters
     ----------
@@ -54,9 +53,8 @@ def pin_multipliers(path: Path, device: str) -> int:
     if not sites // 2 < len(found) <= sites:
         return 0
     found.sort(key=lambda one: one[0])
-    clusters = sorted({place[0] for place, _ in found})
-    needed = [sum(place[0] == cluster for place, _ in found) for cluster in clusters]
-    for (_, cell), site in zip(found, _ways(rows, needed), strict=True):
+    # There are more places than multipliers: the way ends where they do.
+    for (_, cell), site in zip(found, _way(rows), strict=False):
         cell.setdefault("attributes", {})["BEL"] = site
     path.write_text(json.dumps(netlist))
     return len(found)
@@ -84,29 +82,10 @@ def multiplier_rows(device: str) -> tuple[tuple[tuple[Site, ...], ...], ...]:
     )
 
 
-def _ways(rows: Sequence[Sequence[tuple[Site, ...]]], needed: Sequence[int]) -> list[Site]:
-    """Return the places of all clusters, one after the other, of which each takes as many as it needs."""
-    # From the bottom and the top inwards.
-    outer = sorted(range(len(rows)), key=lambda row: (min(row, len(rows) - 1 - row), -row))
-    own = outer[: len(needed)] if len(needed) < len(rows) else []
-    shared = _flat(_winding([rows[row] for row in outer[len(own) :]], backwards=bool(own)))
-    ways: list[Site] = []
-    for number, count in enumerate(needed):
-        way = _flat(rows[own[number]]) if own else []
-        missing = max(count - len(way), 0)
-        ways += [*way[:count], *shared[:missing]]
-        shared = shared[missing:]
-    return ways
-
-
-def _winding(rows: Sequence[Sequence[tuple[Site, ...]]], *, backwards: bool) -> list[tuple[Site, ...]]:
-    """Return the blocks of all rows, every second row the other way round."""
-    blocks: list[tuple[Site, ...]] = []
-    for row in rows:
-        blocks += reversed(row) if backwards else row
-        backwards = not backwards
-    return blocks
-
-
-def _flat(blocks: Sequence[tuple[Site, ...]]) -> list[Site]:
-    return [site for block in blocks for site in block]
+def _way(rows: Sequence[Sequence[tuple[Site, ...]]]) -> list[Site]:
+    """Return all places from the bottom to the top, every second row from right to left, block by block."""
+    way: list[Site] = []
+    for number, row in enumerate(reversed(rows)):
+        blocks = reversed(row) if number % 2 else row
+        way += (site for block in blocks for site in block)
+    return way
