@@ -21,6 +21,7 @@ from torch import nn
 from codesign.subjects import Subject, load_subject
 from codesign.trials import Trial, run_trial
 from spec.errors import ConfigError
+from sw.pruned_state import PrunedState
 from sw.task import Task
 
 __all__ = ["evaluate_trials", "subject_facts", "summarize"]
@@ -35,7 +36,8 @@ _counter: Any = None
 
 def subject_facts(subject: Subject) -> dict[str, Any]:
     """Return what identifies a subject's model and data: names and the CRC of every file that is there."""
-    return {
+    start = {} if subject.start is None else {"start": _identity(subject.start)}
+    return start | {
         "model": _identity(Path(subject.model)) if Path(subject.model).exists() else subject.model,
         "train": _identity(subject.train),
         "test": None if subject.test is None else _identity(subject.test),
@@ -55,6 +57,7 @@ def evaluate_trials(
     device: torch.device,
     progress: Callable[[int], None],
     report: Callable[[dict[str, Any]], None],
+    keep: bool = False,
 ) -> list[dict[str, Any]]:
     """Run all trials that ``folder`` has no result of; return the results in the order of ``trials``.
 
@@ -71,6 +74,9 @@ def evaluate_trials(
         Called with the training steps done since the last call, those of known results included.
     report : callable
         Called with every new result.
+    keep : bool
+        Keep every pruned model too, in the file that its result names as ``kept_model``; a result without
+        one is none.
 
     Raises
     ------
@@ -82,15 +88,15 @@ def evaluate_trials(
     places = [folder / f"{trial.key(facts)}.json" for trial in trials]
     missing = []
     for trial, place in zip(trials, places, strict=True):
-        if place.is_file():
+        if place.is_file() and (_model_file(place).is_file() or not keep):
             progress(trial.steps)
         else:
             missing.append((trial, place))
     if jobs == 1 or len(missing) < 2:
         for trial, place in missing:
-            report(_run_one(subject, trial, place, device, progress))
+            report(_run_one(subject, trial, place, device, keep, progress))
     elif missing:
-        _run_in_parallel(subject, missing, jobs, device, progress, report)
+        _run_in_parallel(subject, missing, jobs, device, keep, progress, report)
     return [json.loads(place.read_text()) for place in places]
 
 
@@ -153,6 +159,11 @@ def _identity(path: Path) -> Any:
     return f"{path.name} {zlib.crc32(path.read_bytes()):08x}" if path.is_file() else path.name
 
 
+def _model_file(place: Path) -> Path:
+    """Where the pruned model of a result is kept."""
+    return place.with_suffix(".model.pt")
+
+
 @lru_cache(maxsize=1)
 def _loaded(subject: Subject) -> tuple[nn.Module, Task[Any]]:
     """Load once per process; a trial changes its own copy of the model."""
@@ -164,14 +175,24 @@ def _run_one(
     trial: Trial,
     place: Path,
     device: torch.device,
+    keep: bool,
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
     """Run one trial and keep its result."""
     model, task = _loaded(subject)
     model = copy.deepcopy(model)
-    checkpoint = place.with_suffix(".pt")
+    kept = _model_file(place) if keep else None
     try:
-        result = run_trial(trial, model, task, device=device, checkpoint=checkpoint, progress=progress)
+        result = run_trial(
+            trial,
+            model,
+            task,
+            device=device,
+            start=None if subject.start is None else PrunedState.load(subject.start),
+            keep=kept,
+            checkpoint=place.with_suffix(".pt"),
+            progress=progress,
+        )
     # A model without finite numbers fails in whatever meets them first.
     except (ArithmeticError, RuntimeError) as error:
         raise ConfigError(f"{_name(trial)} broke down: {_first_line(error)}; {_WAY_OUT}") from None
@@ -179,6 +200,10 @@ def _run_one(
         raise ConfigError(f"{_name(trial)} gives figures that are not finite; {_WAY_OUT}")
     result["options"] = json.loads(json.dumps(asdict(trial.recipe.training), default=lambda one: one.value))
     result["recovery"] = trial.recipe.recovery.value
+    if subject.start is not None:
+        result["start"] = subject.start.name
+    if kept is not None:
+        result["kept_model"] = kept.name
     part = place.with_name(f".part-{place.name}")
     part.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     os.replace(part, place)
@@ -190,6 +215,7 @@ def _run_in_parallel(
     missing: Sequence[tuple[Trial, Path]],
     jobs: int,
     device: torch.device,
+    keep: bool,
     progress: Callable[[int], None],
     report: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -199,7 +225,7 @@ def _run_in_parallel(
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counter,))
     try:
         waiting: set[Future[dict[str, Any]]] = {
-            pool.submit(_run_counted, subject, trial, place, device) for trial, place in missing
+            pool.submit(_run_counted, subject, trial, place, device, keep) for trial, place in missing
         }
         while waiting:
             done, waiting = wait(waiting, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -227,9 +253,11 @@ def _start_worker(counter: Any) -> None:
     torch.set_num_threads(1)
 
 
-def _run_counted(subject: Subject, trial: Trial, place: Path, device: torch.device) -> dict[str, Any]:
+def _run_counted(
+    subject: Subject, trial: Trial, place: Path, device: torch.device, keep: bool
+) -> dict[str, Any]:
     def progress(steps: int) -> None:
         with _counter.get_lock():
             _counter.value += steps
 
-    return _run_one(subject, trial, place, device, progress)
+    return _run_one(subject, trial, place, device, keep, progress)

@@ -47,6 +47,8 @@ class Subject:
         Most sentences or questions that are judged.
     augmentation : Augmentation
         How sentences are varied in training; of no account to other tasks.
+    start : Path, optional
+        Pruned model, as :class:`sw.pruned_state.PrunedState` writes it, that a trial goes on from.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Subject:
     block: int | None = None
     judge: int = 1000
     augmentation: Augmentation = field(default_factory=Augmentation)
+    start: Path | None = None
 
 
 def load_subject(subject: Subject) -> tuple[nn.Module, Task[Any]]:

@@ -18,6 +18,7 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.pack import pack
 from sw.pattern import Method, Pattern
+from sw.pruned_state import PrunedState
 from sw.recovery import Recovery
 from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
@@ -120,6 +121,8 @@ def run_trial(
     task: Task[Any],
     *,
     device: torch.device,
+    start: PrunedState | None = None,
+    keep: Path | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
@@ -132,6 +135,10 @@ def run_trial(
         The dense model; changed.
     task : Task
     device : torch.device
+    start : PrunedState, optional
+        What a pattern goes on from.
+    keep : Path, optional
+        File that the pruned model is written to, for another start.
     checkpoint : Path, optional
         See ``sw.recovery.Recovery.run``.
     progress : callable, optional
@@ -144,7 +151,9 @@ def run_trial(
         ``weights``, ``density``, record and stored bits, cycles; ``layers`` as in a manifest.
     """
     started = monotonic()
-    sparse = _sparse_model(trial, model, task, device, checkpoint, progress)
+    sparse = _sparse_model(trial, model, task, device, start, checkpoint, progress)
+    if keep is not None:
+        sparse.state().save(keep)
     arch = trial.arch if trial.pattern is None else trial.pattern.arch
     inputs = sparse.inputs()
     packed = unpack(pack(sparse.quantized(arch, inputs), arch)).layers
@@ -181,6 +190,7 @@ def _sparse_model(
     model: nn.Module,
     task: Task[Any],
     device: torch.device,
+    start: PrunedState | None,
     checkpoint: Path | None,
     progress: Callable[[int], None] | None,
 ) -> SparseModel:
@@ -198,7 +208,9 @@ def _sparse_model(
             )
         kept, recipe = _all_kept(trial, model)
         checkpoint = progress = None
-    return sparsify(model, task, kept, recipe, device=device, checkpoint=checkpoint, progress=progress)
+    return sparsify(
+        model, task, kept, recipe, start=start, device=device, checkpoint=checkpoint, progress=progress
+    )
 
 
 def _all_kept(trial: Trial, model: nn.Module) -> tuple[int, Recipe]:

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from spec.arch import ArchConfig
+from spec.errors import ConfigError
 from sw.input_quantizer import InputOptions, InputQuantizer
 from sw.int8 import int8_model
 from sw.layer import QuantizedLayer
-from sw.mask_search import MaskSearch
+from sw.mask_search import MaskChooser, MaskSearch
+from sw.pattern import Pattern
 from sw.prune import PrunedMatrix, describe_mask
 from sw.prune_model import PruneOptions, prune_model
+from sw.pruned_state import PrunedState
 from sw.quantize import quantize_rows
 from sw.recovery import Recovery
 from sw.recovery_options import RecoveryOptions
@@ -103,12 +107,27 @@ class SparseModel:
     pruned : dict of str to PrunedMatrix
     rounding : Rounding
         How its inputs are quantized; its ``inputs`` are those it was trained with, if it was.
+    pattern : Pattern
+    asked : int
+        Weights that were to be kept; patterns round.
     """
 
     model: nn.Module
     targets: dict[str, Target]
     pruned: dict[str, PrunedMatrix]
     rounding: Rounding
+    pattern: Pattern
+    asked: int
+
+    def state(self) -> PrunedState:
+        """Return what another training can start from."""
+        return PrunedState(
+            self.model.state_dict(),
+            {name: its.mask for name, its in self.pruned.items()},
+            {name: its.placement for name, its in self.pruned.items()},
+            PrunedState.pattern_name(self.pattern),
+            self.asked,
+        )
 
     def inputs(self) -> dict[str, InputQuantizer]:
         """Return how inputs are quantized: as in training, or calibrated on the model as it is."""
@@ -153,6 +172,7 @@ def sparsify(
     recipe: Recipe,
     *,
     targets: dict[str, Target] | None = None,
+    start: PrunedState | None = None,
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -169,6 +189,9 @@ def sparsify(
     recipe : Recipe
     targets : dict of str to Target, optional
         Of ``model``; all that ``find_targets`` finds by default.
+    start : PrunedState, optional
+        Go on from what was pruned before, by the same pattern to the same count: its masks stay as they
+        are. ``model`` is still the dense one, for a teacher.
     device : torch.device
     checkpoint : Path, optional
         Where training is saved and resumed; see ``Recovery.run``.
@@ -182,53 +205,38 @@ def sparsify(
     """
     device = torch.device(device)
     model.to(device)
-    targets, options = find_targets(model) if targets is None else targets, recipe.training
-    shapes, arch = matrix_shapes(targets), recipe.prune.pattern.arch
-    rounding = Rounding(
-        task,
-        batches=recipe.batches,
-        size=options.size,
-        weight_width=arch.weight_width,
-        activation_width=arch.activation_width,
-        seed=options.seed,
-        options=recipe.inputs,
-    )
+    targets = find_targets(model) if targets is None else targets
+    shapes, pattern = matrix_shapes(targets), recipe.prune.pattern
+    if start is not None:
+        start.check(shapes, kept, pattern)
+        if recipe.recovery.refits:
+            raise ConfigError("one-shot recovery begins with a dense model; start with fine-tune or none")
     statistics = _statistics(model, targets, task, recipe, device)
     scores = {
         name: score_weights(its.weight().numpy(), recipe.static_score, statistics=statistics.get(name))
         for name, its in targets.items()
     }
-    pruned = prune_model(scores, shapes, kept, recipe.prune)
-    placements = {name: its.placement for name, its in pruned.items()}
-    masks = {name: its.mask for name, its in pruned.items()}
-    choose = MaskSearch(recipe.prune.pattern, shapes, placements, recipe.prune.allocation).masks
-    teacher = copy.deepcopy(model) if recipe.recovery.trains and options.distillation else None
+    pruned = prune_model(scores, shapes, kept, recipe.prune) if start is None else {}
+    placements = {name: its.placement for name, its in pruned.items()} if start is None else start.placements
+    masks = {name: its.mask for name, its in pruned.items()} if start is None else dict(start.masks)
+    choose: MaskChooser = MaskSearch(pattern, shapes, placements, recipe.prune.allocation).masks
+    teacher = copy.deepcopy(model) if recipe.recovery.trains and recipe.training.distillation else None
+    if start is not None:
+        start.restore(model)
     if recipe.recovery.refits:
         # A single cut is the one that is there: a budget that had to yield has yielded.
-        cut = (lambda scores, kept: masks) if recipe.stages == 1 else choose
-        found = prune_stepwise(
-            model,
-            targets,
-            task,
-            cut,
-            kept_schedule=_stages(kept, sum(its.size for its in shapes), recipe.stages),
-            score=recipe.static_score,
-            refit=recipe.refit,
-            by_layer=True,
-            calibration_batches=recipe.batches,
-            size=options.size,
-            generator=torch.Generator().manual_seed(options.seed),
-            device=device,
-        )
-        masks = {name: mask.numpy() for name, mask in found.items()}
-        options = replace(options, observed=0, ramp=0.0)
+        cut = _fixed(masks) if recipe.stages == 1 else choose
+        masks = _refit(model, targets, task, cut, kept, recipe, device)
+    rounding = _rounding(task, recipe)
     if recipe.recovery.trains:
-        fixed = masks
+        options = recipe.training
+        if recipe.recovery.refits or start is not None:
+            choose, options = _fixed(masks), replace(options, observed=0, ramp=0.0)
         run = Recovery(
             model,
             targets,
             task,
-            (lambda scores, kept: fixed) if recipe.recovery.refits else choose,
+            choose,
             kept,
             options,
             teacher=teacher,
@@ -242,10 +250,62 @@ def sparsify(
     for name, its in targets.items():
         its.assign(its.weight() * torch.from_numpy(masks[name]))
     described = {
-        name: describe_mask(mask, scores[name], placements[name], arch, pruned[name].strengths)
+        name: describe_mask(
+            mask,
+            scores[name],
+            placements[name],
+            pattern.arch,
+            pruned[name].strengths if name in pruned else None,
+        )
         for name, mask in masks.items()
     }
-    return SparseModel(model, targets, described, rounding)
+    return SparseModel(model, targets, described, rounding, pattern, kept)
+
+
+def _fixed(masks: dict[str, NDArray[np.bool_]]) -> MaskChooser:
+    """Choose these masks whatever the scores."""
+    return lambda scores, kept: masks
+
+
+def _rounding(task: Task[Any], recipe: Recipe) -> Rounding:
+    """Return what rounds numbers as the recipe says."""
+    arch = recipe.prune.pattern.arch
+    return Rounding(
+        task,
+        batches=recipe.batches,
+        size=recipe.training.size,
+        weight_width=arch.weight_width,
+        activation_width=arch.activation_width,
+        seed=recipe.training.seed,
+        options=recipe.inputs,
+    )
+
+
+def _refit(
+    model: nn.Module,
+    targets: dict[str, Target],
+    task: Task[Any],
+    cut: MaskChooser,
+    kept: int,
+    recipe: Recipe,
+    device: torch.device,
+) -> dict[str, NDArray[np.bool_]]:
+    """Cut in stages, refitting kept weights after each; return the last masks."""
+    found = prune_stepwise(
+        model,
+        targets,
+        task,
+        cut,
+        kept_schedule=_stages(kept, sum(its.rows * its.cols for its in targets.values()), recipe.stages),
+        score=recipe.static_score,
+        refit=recipe.refit,
+        by_layer=True,
+        calibration_batches=recipe.batches,
+        size=recipe.training.size,
+        generator=torch.Generator().manual_seed(recipe.training.seed),
+        device=device,
+    )
+    return {name: mask.numpy() for name, mask in found.items()}
 
 
 def _statistics(

@@ -78,6 +78,48 @@ def test_inputs_are_quantized_as_asked_for(folder: Path, tmp_path: Path, run: Ru
     assert "`--input-scales` must be one of tensor, token, not row" in run(*call, "--input-scales", "row")[2]
 
 
+def test_a_kept_model_is_trained_on(folder: Path, tmp_path: Path, run: Run) -> None:
+    call = ["evaluate", folder / "model", "--train", folder / "text.txt", "-o", tmp_path / "out", *FAST]
+    call += ["--method", "mixed-vector:2", "--sparsity", 0.5, "--json"]
+    found = []
+
+    def results(*options: object) -> None:
+        status, out, err = run(*call, *options)
+        assert status == 0, err
+        found.extend(json.loads(out)["results"])
+
+    results()
+    results("--keep")
+    kept = tmp_path / "out" / "trials" / found[1]["kept_model"]
+    results("--start", kept, "--recovery", "none")
+    results("--start", kept, "--steps", 8, "--jobs", 2)
+
+    first, again, judged, further = found
+    # Known results without their model are not enough.
+    assert "kept_model" not in first and kept.is_file()
+    figures = ("float", "kept", "density", "record_bits_per_kept")
+    assert [first[name] for name in figures] == [again[name] for name in figures]
+    assert [judged[name] for name in figures] == [again[name] for name in figures]
+    assert further["float"] != again["float"] and further["kept"] == again["kept"]
+    assert further["start"] == kept.name and "start" not in again
+    for now, before in zip(further["layers"], again["layers"], strict=True):
+        assert all(now[name] == before[name] for name in ("direction", "kept", "record_bits", "lengths"))
+
+
+def test_one_model_is_trained_on_at_a_time(folder: Path, tmp_path: Path, run: Run) -> None:
+    call = ["evaluate", folder / "model", "--train", folder / "text.txt", "-o", tmp_path / "out", *FAST]
+    call += ["--sparsity", 0.5, "--start", tmp_path / "absent.pt", "--method"]
+    one = "--start goes on from one pruned model; give one method, one sparsity, --seeds 1"
+    for options, message in (
+        (("dense",), one),
+        (("vector:4", "--sparsity", 0.6), one),
+        (("vector:4", "--seeds", 2), one),
+        (("vector:4",), "absent.pt is not a readable pruned model"),
+    ):
+        status, out, err = run(*call, *options)
+        assert (status, out) == (2, "") and is_one_sentence(err) and message in err
+
+
 def test_two_processes_give_the_results_of_one(folder: Path, tmp_path: Path, run: Run) -> None:
     call = ["evaluate", folder / "model", "--train", folder / "text.txt", *FAST, "--sparsity", 0.5]
     call += ["--method", "vector:4", "--method", "block:4", "--json"]

@@ -79,6 +79,10 @@ def evaluate(
     bfloat16: Annotated[
         bool, typer.Option("--bfloat16", help="Train faster where the processor multiplies bfloat16.")
     ] = False,
+    start: Annotated[
+        Path | None, typer.Option("--start", metavar="FILE", help="Go on from a model kept by --keep.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the pruned models too.")] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of every method.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,
     arch: Annotated[str, typer.Option("--arch", metavar="ARCH", help="Preset or file.")] = "ulx3s",
@@ -135,7 +139,9 @@ def evaluate(
     recipe = Recipe(prune, way, options, stages, refit, batches, inputs)
     grid = _Grid(tuple(method or _METHODS), tuple(sparsity or _SPARSITIES), tuple(head_sparsity or ()))
     trials = grid.trials(recipe, config, range(seed, seed + seeds), tokens)
-    subject = Subject(model, train, test, kind, block, judge, Augmentation(spans, replaced))
+    if start is not None and (len(trials) != 1 or trials[0].pattern is None):
+        raise ConfigError("--start goes on from one pruned model; give one method, one sparsity, --seeds 1")
+    subject = Subject(model, train, test, kind, block, judge, Augmentation(spans, replaced), start)
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output {output} exists and is not a folder; choose another name")
     with progress("evaluating", sum(trial.steps for trial in trials) or len(trials), "steps") as advance:
@@ -147,6 +153,7 @@ def evaluate(
             device=choose_device(device),
             progress=advance,
             report=_report,
+            keep=keep,
         )
     report: dict[str, Any] = {"model": Path(model).name, "summary": summarize(results), "results": results}
     files = _write(report, output)

@@ -1,0 +1,130 @@
+"""A pruned model in a file: what another training, or another judging, needs to go on from it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from spec.direction import Direction
+from spec.errors import ConfigError, FormatError
+from sw.mask_search import Placement
+from sw.pattern import Pattern
+from sw.units import MatrixShape
+
+__all__ = ["PrunedState"]
+
+_FORMAT: Final = "mixvec pruned model 1"
+
+
+@dataclass(frozen=True, eq=False)
+class PrunedState:
+    """Parameters, masks and placements of a model that was pruned.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Tensor
+        The module's ``state_dict``; 0 where pruned.
+    masks : mapping of str to array of bool, shape (M, K)
+    placements : mapping of str to Placement
+    pattern : str
+        What :meth:`pattern_name` calls the pattern of the masks.
+    kept : int
+        Weights that it was asked to keep; patterns round.
+    """
+
+    parameters: Mapping[str, torch.Tensor]
+    masks: Mapping[str, NDArray[np.bool_]]
+    placements: Mapping[str, Placement]
+    pattern: str
+    kept: int
+
+    @staticmethod
+    def pattern_name(pattern: Pattern) -> str:
+        """Return what a pattern is known by here."""
+        return f"{pattern.label} for {pattern.arch.to_json()}"
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        matrices = {
+            name: {
+                "mask": torch.from_numpy(mask),
+                "direction": self.placements[name].direction.value,
+                "order": torch.from_numpy(self.placements[name].order),
+            }
+            for name, mask in self.masks.items()
+        }
+        parameters = {name: tensor.detach().cpu() for name, tensor in self.parameters.items()}
+        part = path.with_name(f".part-{path.name}")
+        facts = {"format": _FORMAT, "pattern": self.pattern, "kept": self.kept}
+        torch.save({**facts, "parameters": parameters, "matrices": matrices}, part)
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file of :meth:`save`.
+
+        Raises
+        ------
+        FormatError
+            If it is missing, damaged, or something else.
+        """
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if state["format"] != _FORMAT:
+                raise ValueError
+            matrices = state["matrices"].items()
+            return cls(
+                state["parameters"],
+                {name: its["mask"].numpy() for name, its in matrices},
+                {
+                    name: Placement(Direction(its["direction"]), its["order"].numpy())
+                    for name, its in matrices
+                },
+                state["pattern"],
+                state["kept"],
+            )
+        # Damage shows as whatever the reader meets first.
+        except Exception:
+            raise FormatError(f"{path} is not a readable pruned model; give one that was kept") from None
+
+    def check(self, shapes: Sequence[MatrixShape], kept: int, pattern: Pattern) -> None:
+        """Refuse what another model, count or pattern left.
+
+        Raises
+        ------
+        ConfigError
+            Says what differs.
+        """
+        own = {name: mask.shape for name, mask in self.masks.items()}
+        if own != {its.name: (its.rows, its.cols) for its in shapes}:
+            raise ConfigError("the pruned model has other matrices than this one; start from one of its own")
+        if self.pattern != self.pattern_name(pattern):
+            raise ConfigError(
+                f"the pruned model is {self.pattern.partition(' for ')[0]}, for its own architecture; "
+                f"ask for that method and `--arch`"
+            )
+        if self.kept != kept:
+            raise ConfigError(
+                f"the pruned model keeps {self.kept} weights, not {kept}; ask for the sparsity that it has"
+            )
+
+    def restore(self, model: nn.Module) -> None:
+        """Give ``model`` these parameters.
+
+        Raises
+        ------
+        ConfigError
+            If it has others.
+        """
+        try:
+            model.load_state_dict(dict(self.parameters))
+        except RuntimeError:
+            raise ConfigError(
+                "the pruned model has other parameters than this one; start from one of its own"
+            ) from None

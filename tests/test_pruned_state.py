@@ -1,0 +1,118 @@
+"""Pruned models in files: another run goes on from them, masks and all, and refuses those of others."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spec.arch import ArchConfig
+from spec.errors import ConfigError, FormatError
+from sw.mask_search import Allocation
+from sw.pattern import Method, Pattern
+from sw.prune_model import PruneOptions
+from sw.pruned_state import PrunedState
+from sw.recovery_options import RecoveryOptions
+from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
+from tests.tiny_language import tiny_model, tiny_task
+
+ARCH = ArchConfig(clusters=1, lanes=2, tokens=2, segment=8)
+KEPT = 6144
+TRAINING = RecoveryOptions(steps=40, size=8, learning_rate=1e-2, warm_up=4, observed=4, interval=4)
+RECIPE = Recipe(
+    PruneOptions(Pattern(ARCH, metadata_bits=2.0), allocation=Allocation.GLOBAL),
+    RecoveryMethod.FINE_TUNE,
+    TRAINING,
+    batches=4,
+)
+
+
+@pytest.fixture(scope="module")
+def first() -> SparseModel:
+    return sparsify(tiny_model(), tiny_task(), KEPT, RECIPE)
+
+
+def go_on(first: SparseModel, recipe: Recipe, start: PrunedState | None = None) -> SparseModel:
+    return sparsify(tiny_model(), tiny_task(), KEPT, recipe, start=start or first.state())
+
+
+def test_a_file_holds_the_whole_pruned_model(first: SparseModel, tmp_path: Path) -> None:
+    first.state().save(tmp_path / "kept.pt")
+
+    start = PrunedState.load(tmp_path / "kept.pt")
+    # Orders and directions do not come from calibration anew: another seed would give others.
+    other = replace(RECIPE, recovery=RecoveryMethod.NONE, training=replace(TRAINING, seed=5))
+    again = go_on(first, other, start)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"]
+    wanted, found = first.model.state_dict(), again.model.state_dict()
+    assert set(wanted) == set(found)
+    assert all(torch.equal(found[name], its) for name, its in wanted.items())
+    for name, its in first.pruned.items():
+        held = again.pruned[name]
+        assert np.array_equal(held.mask, its.mask) and np.array_equal(held.order, its.order)
+        assert (held.direction, held.record_bits) == (its.direction, its.record_bits)
+
+
+def test_more_training_keeps_the_masks_and_learns_more(first: SparseModel) -> None:
+    more = replace(RECIPE, training=replace(TRAINING, steps=200, quantized=0.25, seed=1))
+
+    further = go_on(first, more)
+
+    for name, its in first.pruned.items():
+        assert np.array_equal(further.pruned[name].mask, its.mask)
+        assert not further.targets[name].weight().numpy()[~its.mask].any()
+    task = tiny_task()
+    assert task.measure(further.model)["loss"] < 0.95 * task.measure(first.model)["loss"]
+    assert further.rounding.inputs and not first.rounding.inputs
+
+
+def test_the_dense_model_stays_the_teacher(first: SparseModel) -> None:
+    # All weight on distillation: a teacher that is the student itself would leave it as it is.
+    options = replace(TRAINING, distillation=1.0, learning_rate=1e-3, weight_decay=0.0)
+
+    further = go_on(first, replace(RECIPE, training=options))
+
+    task, dense = tiny_task(), tiny_model()
+    batch = task.batch(32, torch.Generator().manual_seed(3), torch.device("cpu"))
+    with torch.no_grad():
+        wanted, before, after = (task.outputs(one, batch) for one in (dense, first.model, further.model))
+    assert task.distance(after, wanted, batch) < 0.9 * task.distance(before, wanted, batch)
+
+
+def test_what_was_pruned_otherwise_is_refused(first: SparseModel) -> None:
+    start = first.state()
+    block = replace(RECIPE, prune=replace(RECIPE.prune, pattern=Pattern(ARCH, Method.BLOCK, length=4)))
+    wide = replace(
+        RECIPE,
+        prune=replace(
+            RECIPE.prune,
+            pattern=Pattern(ArchConfig(clusters=1, lanes=4, tokens=2, segment=8), metadata_bits=2.0),
+        ),
+    )
+    for recipe in (block, wide):
+        with pytest.raises(
+            ConfigError, match=r"the pruned model is mixed-vector L2 2 bit.*; ask for that method"
+        ):
+            go_on(first, recipe)
+    with pytest.raises(ConfigError, match="keeps 6144 weights, not 5000; ask for the sparsity that it has"):
+        sparsify(tiny_model(), tiny_task(), 5000, RECIPE, start=start)
+    with pytest.raises(ConfigError, match="has other matrices than this one"):
+        sparsify(tiny_model(n_layer=1), tiny_task(), KEPT, RECIPE, start=start)
+    with pytest.raises(ConfigError, match="has other parameters than this one"):
+        sparsify(tiny_model(n_positions=64), tiny_task(), KEPT, RECIPE, start=start)
+    with pytest.raises(ConfigError, match="one-shot recovery begins with a dense model"):
+        go_on(first, replace(RECIPE, recovery=RecoveryMethod.BOTH))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nonsense", "a checkpoint"])
+def test_no_file_of_a_pruned_model_is_one_sentence(tmp_path: Path, content: bytes | str | None) -> None:
+    path = tmp_path / "kept.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save({"model": {}, "masks": None}, path)
+
+    with pytest.raises(FormatError, match=r"kept\.pt is not a readable pruned model; give one that was kept"):
+        PrunedState.load(path)
