@@ -169,12 +169,14 @@ def pipeline_timing(arch: ArchConfig) -> Any:
     timing = np.zeros(1, TIMING).view(np.recarray)
     timing.start = Decompressor.START_LATENCY
     # The drain says in a register what it does, then psums are on their way.
-    timing.drain_tail = 1 + Cluster.drain_latency(arch) + OutputBuffer.READY_LATENCY
+    # The columns of each tree are reached once those of the tree before have been.
+    behind = (arch.drain_trees - 1) * arch.row_cycles
+    timing.drain_tail = 1 + Cluster.drain_latency(arch) + behind + OutputBuffer.READY_LATENCY
     timing.collect_tail = Cluster.DATA_LAG + Accelerator.answer_latency(arch)
     timing.egress = Egress.LATENCY + (OutputStage.LATENCY if arch.output_blocks else 0)
     timing.words_per_block = arch.words_per_block
     timing.rows = arch.groups
-    timing.row_cycles = arch.tokens
+    timing.row_cycles = arch.row_cycles
     timing.max_jobs = Scheduler.MAX_JOBS
     return timing
 

@@ -216,7 +216,7 @@ class Cluster(wiring.Component):
     def _columns(
         self, m: Module, load: View, beat: View, weights: Value, direction: Value, drain: Drain
     ) -> tuple[Value, Value]:
-        """Chain the columns; return the psums that leave the last one, and when they are valid."""
+        """Chain the columns; return the psums that leave the drain trees, and which are valid."""
         arch = self.arch
         head = bundle(column_shape(arch), "head")
         off = Cat((beat.lane != lane) & ~direction for lane in range(arch.lanes))
@@ -232,7 +232,9 @@ class Cluster(wiring.Component):
             Value.cast(head.weights).eq(weights),
         ]
         self._psum_control(m, head, beat)
-        m.submodules.drain_tree = tree = DrainTree(arch)
+        trees = [DrainTree(arch) for _ in range(arch.drain_trees)]
+        for number, tree in enumerate(trees):
+            m.submodules[f"drain_tree_{number}"] = tree
         chain: ValueLike = head
         for token in range(arch.tokens):
             name = f"column_{token}"
@@ -240,12 +242,15 @@ class Cluster(wiring.Component):
             m.d.comb += [
                 column.index.eq(token),
                 column.chain.eq(chain),
-                tree.captured[token].eq(column.captured),
+                trees[token // arch.row_cycles].captured[token % arch.row_cycles].eq(column.captured),
             ]
             chain = column.chain_next
         # With reset: a stray pulse after power-up would fill the output buffer.
-        valid = delay(m, drain.valid, self.drain_latency(arch), "psum_valid", reset_less=False)
-        return tree.o, valid
+        valid = [delay(m, drain.valid, self.drain_latency(arch), "psum_valid_0", reset_less=False)]
+        for number in range(1, len(trees)):
+            # A beat, and a steal, takes a cycle from column to column.
+            valid.append(delay(m, valid[-1], arch.row_cycles, f"psum_valid_{number}", reset_less=False))
+        return Cat(tree.o for tree in trees), Cat(valid)
 
     def _psum_control(self, m: Module, head: View, beat: View) -> None:
         """Delay psum control to where products arrive; find rows written by the beat before."""
@@ -276,7 +281,7 @@ class Cluster(wiring.Component):
         m.d.sync += [request.eq(self.request), answer.eq(self.data | outputs.data)]
         m.d.comb += [
             outputs.index.eq(self.index),
-            outputs.psums.eq(psum),
+            Value.cast(outputs.psums).eq(psum),
             outputs.psums_valid.eq(psum_valid),
             # A cycle late, which no drain is short enough to notice.
             outputs.describe.eq(delay(m, drain.i.valid & drain.i.ready, 1, "describe", reset_less=False)),

@@ -6,12 +6,15 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.one_hot import OneHot
 from hw.pipeline import delay
 from hw.shapes import JOB_WIDTH, ItemKind, bundle, item_shape, job_shape
 from hw.status import status_shape
 from spec.arch import ArchConfig
 
 __all__ = ["Collector"]
+
+_STATES: Final = ("choose", "header", "words", "trailer", "status")
 
 
 class Collector(wiring.Component):
@@ -103,44 +106,44 @@ class Collector(wiring.Component):
         ]
         with m.If(self.clear):
             m.d.sync += chosen.eq(0)
-        with m.FSM():
-            with m.State("choose"):
-                m.d.sync += word.eq(0)
-                with m.If(self.status.valid):
-                    m.next = "status"
-                with m.Elif(eligible.any()):
-                    m.d.sync += chosen.eq(self._next(m, eligible, chosen))
-                    m.next = "header"
-            self._fetch(m, go, word, last_block, finish)
-            with m.State("status"):
-                m.d.comb += self.status.ready.eq(go)
-                with m.If(self.status.valid & go):
-                    m.d.comb += item.kind.eq(self.status.payload.kind)
-                    with m.If(self.status.payload.kind == ItemKind.STATUS_TRAILER):
-                        m.next = "choose"
+        sender = OneHot(m, _STATES)
+        with sender.state("choose"):
+            m.d.sync += word.eq(0)
+            with m.If(self.status.valid):
+                sender.enter("status")
+            with m.If(~self.status.valid & eligible.any()):
+                m.d.sync += chosen.eq(self._next(m, eligible, chosen))
+                sender.enter("header")
+        self._fetch(m, sender, go, word, last_block, finish)
+        with sender.state("status"):
+            m.d.comb += self.status.ready.eq(go)
+            with m.If(self.status.valid & go):
+                m.d.comb += item.kind.eq(self.status.payload.kind)
+                with m.If(self.status.payload.kind == ItemKind.STATUS_TRAILER):
+                    sender.enter("choose")
         return m
 
-    def _fetch(self, m: Module, go: Signal, word: Signal, last_block: Signal, finish: Signal) -> None:
+    def _fetch(
+        self, m: Module, sender: OneHot, go: Signal, word: Signal, last_block: Signal, finish: Signal
+    ) -> None:
         """States that fetch one block from the chosen cluster."""
         item, words = self.request, self.arch.words_per_block
         # That a word is the last one is known a cycle ahead: its number may lie where the clusters are.
         ends = Signal()
-        with m.State("header"):
+        with sender.state("header"):
             m.d.sync += ends.eq(words == 1)
             with m.If(go):
                 m.d.comb += [item.kind.eq(ItemKind.BLOCK_HEADER), self._fetching.eq(1)]
-                m.next = "words"
-        with m.State("words"):
-            with m.If(go):
-                m.d.comb += item.kind.eq(ItemKind.BLOCK_DATA)
-                m.d.sync += [word.eq(word + 1), ends.eq(word == words - 2)]
-                with m.If(ends):
-                    m.next = "trailer"
-        with m.State("trailer"):
-            with m.If(go):
-                m.d.comb += [item.kind.eq(ItemKind.BLOCK_TRAILER), item.job_end.eq(last_block)]
-                m.d.comb += finish.eq(1)
-                m.next = "choose"
+                sender.enter("words")
+        with sender.state("words"), m.If(go):
+            m.d.comb += item.kind.eq(ItemKind.BLOCK_DATA)
+            m.d.sync += [word.eq(word + 1), ends.eq(word == words - 2)]
+            with m.If(ends):
+                sender.enter("trailer")
+        with sender.state("trailer"), m.If(go):
+            m.d.comb += [item.kind.eq(ItemKind.BLOCK_TRAILER), item.job_end.eq(last_block)]
+            m.d.comb += finish.eq(1)
+            sender.enter("choose")
 
     def _track(self, m: Module, chosen: Signal, finish: Signal, last_block: Signal) -> Signal:
         """Follow jobs and finished blocks; return which clusters have a block of the current job.

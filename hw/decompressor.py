@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import BlockMemory, MemorySize
+from hw.one_hot import OneHot
 from hw.pipeline import delay, own_register
 from hw.record_decoder import RecordDecoder
 from hw.record_reader import RecordReader
@@ -15,6 +16,8 @@ from hw.shapes import JOB_WIDTH, LoadKind, bundle, descriptor_shape, load_shape,
 from spec.arch import ArchConfig
 
 __all__ = ["Decompressor"]
+
+_STATES: Final = ("idle", "start", "fetch", "block", "records")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +29,9 @@ class _Walk:
     """Blocks whose descriptor has been fetched."""
     is_last: Signal
     descriptor: data.View
-    position: Signal
-    """Of the vector or escape before."""
     values: Signal
     """Address of the next vector's first value."""
-    receiving: Signal
-    """Records are taken."""
+    machine: OneHot
 
 
 class Decompressor(wiring.Component):
@@ -91,9 +91,8 @@ class Decompressor(wiring.Component):
             number=Signal(range(arch.block_depth + 1), name="number"),
             is_last=Signal(name="is_last"),
             descriptor=bundle(descriptor_shape(arch), "descriptor", reset_less=True),
-            position=Signal(arch.position_width, name="position", reset_less=True),
             values=Signal(self.o.payload.values.shape(), name="values", reset_less=True),
-            receiving=Signal(name="receiving"),
+            machine=OneHot(m, _STATES),
         )
         wiring.connect(m, reader.o, decoder.i)
         m.d.comb += [
@@ -123,29 +122,28 @@ class Decompressor(wiring.Component):
     ) -> None:
         """Take jobs, blocks and records in their order."""
         m.d.sync += self.o.valid.eq(0)
-        start = data.View(descriptor_shape(self.arch), blocks.read_data).start
-        with m.FSM():
-            with m.State("idle"):
-                m.d.comb += [reader.start.eq(1), jobs.ready.eq(1)]
-                m.d.sync += [walk.number.eq(0), walk.values.eq(0)]
-                with m.If(jobs.valid):
-                    m.next = "start"
-            with m.State("start"):
-                # Memory of the descriptor takes two cycles; a job without blocks still reports its end.
-                with m.If(~walk.is_last):
-                    m.next = "fetch"
-                with m.Elif(self.o.ready):
-                    m.d.sync += self.o.valid.eq(1)
-                    m.next = "idle"
-            with m.State("fetch"):
-                m.d.sync += walk.number.eq(walk.number + 1)
-                m.next = "block"
-            with m.State("block"):
-                # The first step is counted from the input before the start.
-                m.d.sync += [walk.descriptor.eq(blocks.read_data), walk.position.eq(start - 1)]
-                m.next = "records"
-            with m.State("records"):
-                self._records(m, decoder.o, walk)
+        machine = walk.machine
+        with machine.state("idle"):
+            m.d.comb += [reader.start.eq(1), jobs.ready.eq(1)]
+            m.d.sync += [walk.number.eq(0), walk.values.eq(0)]
+            with m.If(jobs.valid):
+                machine.enter("start")
+        with machine.state("start"):
+            # Memory of the descriptor takes two cycles; a job without blocks still reports its end.
+            with m.If(~walk.is_last):
+                machine.enter("fetch")
+            with m.If(walk.is_last & self.o.ready):
+                m.d.sync += self.o.valid.eq(1)
+                machine.enter("idle")
+        with machine.state("fetch"):
+            m.d.sync += walk.number.eq(walk.number + 1)
+            machine.enter("block")
+        with machine.state("block"):
+            descriptor = data.View(descriptor_shape(self.arch), blocks.read_data)
+            m.d.sync += [walk.descriptor.eq(descriptor), self.o.payload.position.eq(descriptor.start)]
+            machine.enter("records")
+        with machine.state("records"):
+            self._records(m, decoder.o, walk)
 
     def _connect_load(
         self, m: Module, reader: RecordReader, blocks: BlockMemory, platform: object
@@ -162,10 +160,14 @@ class Decompressor(wiring.Component):
         bank, address, word = (
             own_register(m, load[field], f"late_{field}", platform) for field in ("bank", "address", "data")
         )
+        layout = descriptor_shape(arch)
+        given, descriptor = data.View(layout, word[: layout.size]), bundle(layout, "stored_descriptor")
+        # Steps count from the input before the start: taken off here, that is not on the way of positions.
+        m.d.comb += [descriptor.eq(given), descriptor.start.eq(given.start - 1)]
         m.d.comb += [
             blocks.write_enable.eq(is_block),
             blocks.write_address.eq(Cat(address[: len(blocks.write_address) - 1], bank)),
-            blocks.write_data.eq(word),
+            blocks.write_data.eq(descriptor),
             reader.write_enable.eq(is_record),
             reader.write_bank.eq(bank),
             reader.write_address.eq(address),
@@ -202,32 +204,34 @@ class Decompressor(wiring.Component):
 
     def _records(self, m: Module, records: stream.Interface, walk: _Walk) -> None:
         """Take one record per cycle while the zero-skip controller has room."""
-        record = records.payload
-        m.d.comb += [walk.receiving.eq(1), records.ready.eq(self.o.ready)]
+        record, machine = records.payload, walk.machine
+        m.d.comb += records.ready.eq(self.o.ready)
         with m.If(self.o.ready & records.valid):
             m.d.sync += [
                 self.o.valid.eq(~record.escape),
-                walk.position.eq(walk.position + record.step),
+                self.o.payload.position.eq(self.o.payload.position + record.step),
                 walk.values.eq(walk.values + record.count),
             ]
-            with m.If(record.end):
-                m.next = "fetch"
-                with m.If(walk.is_last):
-                    m.next = "idle"
+            with m.If(record.end & walk.is_last):
+                machine.enter("idle")
+            with m.If(record.end & ~walk.is_last):
+                machine.enter("fetch")
 
     def _vector(self, m: Module, record: data.View, walk: _Walk) -> None:
-        """Register what the next component gets if ``o.valid`` says so; there is a credit for it."""
-        vector = self.o.payload
-        bitmap = Mux(walk.receiving, record.bitmap, 0)
+        """Register what the next component gets if ``o.valid`` says so; there is a credit for it.
+
+        The position stays that of the vector or escape before, until the next record.
+        """
+        vector, receiving = self.o.payload, walk.machine.here["records"]
+        bitmap = Mux(receiving, record.bitmap, 0)
         m.d.sync += [
-            vector.position.eq(walk.position + record.step),
             vector.bitmap.eq(bitmap),
             vector.live.eq(bitmap),
             vector.values.eq(walk.values),
             vector.weight_bank.eq(walk.job.weight_bank),
             vector.activation_bank.eq(walk.job.activation_bank),
-            vector.end.eq(walk.receiving & record.end),
-            vector.last.eq(walk.is_last & (record.end | ~walk.receiving)),
+            vector.end.eq(receiving & record.end),
+            vector.last.eq(walk.is_last & (record.end | ~receiving)),
             vector.job.eq(walk.job.job),
             *(vector[name].eq(walk.descriptor[name]) for name in part_shape(self.arch)),
         ]

@@ -13,7 +13,9 @@ __all__ = ["Drain"]
 
 
 class Drain(wiring.Component):
-    """Steal every row of a closed block, one every T cycles: the columns give it out one after the other.
+    """Steal every row of a closed block, one every ``arch.row_cycles`` cycles.
+
+    The columns of a drain tree give a row out one after the other.
 
     A block takes ``arch.drain_cycles`` cycles without a pause, and starts only when the output buffer has a
     free half, so nothing downstream can hold it up. Banks close alternately, so the order is known.
@@ -21,7 +23,7 @@ class Drain(wiring.Component):
     Parameters
     ----------
     arch : ArchConfig
-        Uses ``groups`` and ``tokens``.
+        Uses ``groups`` and ``row_cycles``.
 
     Members
     -------
@@ -34,7 +36,7 @@ class Drain(wiring.Component):
     held : Out(1)
         A block waits for room.
     valid : Out(1)
-        T cycles from each steal on; to be delayed to where the psums have left the columns.
+        ``row_cycles`` cycles from each steal on; to be delayed to where the psums have left the columns.
     """
 
     i: stream.Interface
@@ -66,12 +68,12 @@ class Drain(wiring.Component):
         arch = self.arch
         next_bank = Signal()
         row = Signal(range(max(arch.groups, 2)))
-        token = Signal(range(max(arch.tokens, 2)))
+        token = Signal(range(max(arch.row_cycles, 2)))
         last_row, first_token, last_token = Signal(), Signal(), Signal()
         m.d.comb += [
             first_token.eq(token == 0),
             last_row.eq(row == arch.groups - 1),
-            last_token.eq(token == arch.tokens - 1),
+            last_token.eq(token == arch.row_cycles - 1),
         ]
         m.d.sync += [self.steal.eq(0), self.release.eq(0), self.valid.eq(0)]
         with m.FSM():

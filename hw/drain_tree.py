@@ -1,4 +1,4 @@
-"""Where the psums of all columns meet on their way out."""
+"""Where the psums of several columns meet on their way out."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -25,7 +25,7 @@ class DrainTree(wiring.Component):
     Parameters
     ----------
     arch : ArchConfig
-        Uses ``lanes``, ``tokens``, ``psum_width`` (bits).
+        Uses ``lanes``, ``row_cycles`` (columns of a tree), ``psum_width`` (bits).
 
     Members
     -------
@@ -41,19 +41,19 @@ class DrainTree(wiring.Component):
     def __init__(self, arch: ArchConfig) -> None:
         self.arch: Final = arch
         width = arch.lanes * arch.psum_width
-        super().__init__({"captured": In(data.ArrayLayout(width, arch.tokens)), "o": Out(width)})
+        super().__init__({"captured": In(data.ArrayLayout(width, arch.row_cycles)), "o": Out(width)})
 
     @staticmethod
     def latency(arch: ArchConfig) -> int:
         """Cycles through the levels of the tree: one for every factor of ``_FAN_IN`` columns."""
-        count, levels = arch.tokens, 0
+        count, levels = arch.row_cycles, 0
         while count > 1:
             count, levels = -(-count // _FAN_IN), levels + 1
         return levels
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        words: Sequence[Value] = [self.captured[token] for token in range(self.arch.tokens)]
+        words: Sequence[Value] = [self.captured[token] for token in range(self.arch.row_cycles)]
         for level in range(self.latency(self.arch)):
             merged = []
             for n in range(0, len(words), _FAN_IN):

@@ -1,5 +1,7 @@
 """Output buffer: drained blocks wait here, packed into stream words, until the collector fetches them."""
 
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -16,7 +18,9 @@ __all__ = ["OutputBuffer"]
 
 
 class OutputBuffer(wiring.Component):
-    """Two halves of one block each: one fills at L psums per cycle while the other is read.
+    """Two halves of one block each: one fills at L psums per drain tree and cycle while the other is read.
+
+    What a tree gives out has a memory of its own; a stream word lies in one of them.
 
     Latency ``LATENCY`` cycles from ``request`` to ``data``, one request per cycle. A complete block is
     announced ``READY_LATENCY`` cycles after its last psums.
@@ -30,8 +34,8 @@ class OutputBuffer(wiring.Component):
     index : In
         Number of the cluster.
     psums, psums_valid : In
-        From the drain chain: L at a time, in the order group row, token, lane. Sign-extended to
-        ``output_width`` here.
+        From each drain tree: L at a time, in the order group row, token, lane; the last tree ends last.
+        Sign-extended to ``output_width`` here.
     describe, closed : In
         Pulse: a drain starts, of this block.
     room : Out(1)
@@ -48,7 +52,7 @@ class OutputBuffer(wiring.Component):
     READY_LATENCY = 2
 
     index: Signal
-    psums: Signal
+    psums: View
     psums_valid: Signal
     describe: Signal
     closed: View
@@ -63,8 +67,8 @@ class OutputBuffer(wiring.Component):
         super().__init__(
             {
                 "index": In(item_shape(arch)["cluster"].shape),
-                "psums": In(arch.lanes * arch.psum_width),
-                "psums_valid": In(1),
+                "psums": In(ArrayLayout(arch.lanes * arch.psum_width, arch.drain_trees)),
+                "psums_valid": In(arch.drain_trees),
                 "describe": In(1),
                 "closed": In(closed_shape(arch)),
                 "room": Out(1),
@@ -77,10 +81,10 @@ class OutputBuffer(wiring.Component):
 
     @staticmethod
     def memory(arch: ArchConfig) -> MemorySize:
-        """Size of both halves; a word is a stream word, or the L psums of a cycle if longer."""
+        """Size of a tree's memory, both halves; a word is one of the stream, or the L psums of a cycle."""
         chunk = arch.lanes * arch.output_width
         width = max(arch.stream_width, chunk)
-        words = -(-arch.groups * arch.tokens // (width // chunk))
+        words = -(-arch.groups * arch.row_cycles // (width // chunk))
         return MemorySize(width, 2 << (words - 1).bit_length())
 
     def elaborate(self, platform: object) -> Module:
@@ -97,15 +101,14 @@ class OutputBuffer(wiring.Component):
         m.d.sync += used.eq(used + self.describe - free)
         with m.If(free):
             m.d.sync += read_half.eq(~read_half)
-        words = self._read(m, self._fill(m), read_half)
+        words = self._read(m, mine & (kind == ItemKind.BLOCK_DATA), read_half)
 
         offer = delay(m, offers[read_half], wait, "offer")
         is_offer = delay(m, mine & (kind == ItemKind.BLOCK_HEADER), wait, "is_offer", reset_less=False)
-        is_word = delay(m, mine & (kind == ItemKind.BLOCK_DATA), wait, "is_word", reset_less=False)
-        # Two registers with a clear instead of gates; their OR is taken where the answer joins the chain.
-        word, told = (Signal(self.arch.stream_width, name=name, reset_less=True) for name in ("word", "told"))
-        m.d.sync += [word.eq(Mux(is_word, words, 0)), told.eq(Mux(is_offer, offer, 0))]
-        m.d.comb += self.data.eq(word | told)
+        # Registers with a clear instead of gates; their OR is taken where the answer joins the chain.
+        told = Signal(self.arch.stream_width, name="told", reset_less=True)
+        m.d.sync += told.eq(Mux(is_offer, offer, 0))
+        m.d.comb += self.data.eq(reduce(or_, words, told))
         return m
 
     def _describe(self, m: Module) -> View:
@@ -129,32 +132,37 @@ class OutputBuffer(wiring.Component):
             m.d.sync += ready_half.eq(~ready_half)
         return offers
 
-    def _fill(self, m: Module) -> BlockMemory:
-        """Pack psums into words of memory, each one stream word, or the L psums of a cycle if longer."""
-        outputs = self._extend()
+    def _fill(self, m: Module, tree: int) -> tuple[BlockMemory, Signal]:
+        """Pack a tree's psums into words of memory; return it, and whether a half is complete.
+
+        A word is one of the stream, or the L psums of a cycle if longer.
+        """
+        outputs, valid = self._extend(self.psums[tree]), self.psums_valid[tree]
         chunk = len(outputs)
-        m.submodules.storage = storage = BlockMemory(*self.memory(self.arch))
-        chunks, per_word = self.arch.groups * self.arch.tokens, storage.width // chunk
+        m.submodules[f"storage_{tree}"] = storage = BlockMemory(*self.memory(self.arch))
+        chunks, per_word = self.arch.groups * self.arch.row_cycles, storage.width // chunk
         words = -(-chunks // per_word)
         address_bits = (words - 1).bit_length()
         place, number, count = (
-            Signal(range(max(values, 2)), name=name)
+            Signal(range(max(values, 2)), name=f"{name}_{tree}")
             for name, values in (("place", per_word), ("number", words), ("count", chunks))
         )
-        half, full, complete = Signal(), Signal(), Signal()
-        word = Signal(storage.width, reset_less=True)
+        half, full, complete, done = (
+            Signal(name=f"{name}_{tree}") for name in ("half", "full", "complete", "done")
+        )
+        word = Signal(storage.width, name=f"word_{tree}", reset_less=True)
         m.d.comb += [
             complete.eq(count == chunks - 1),
             # A register more: block RAMs lie far apart, and nothing reads a word so early.
-            storage.write_enable.eq(delay(m, full, 1, "write", reset_less=False)),
-            storage.write_address.eq(delay(m, Cat(number[:address_bits], half), 1, "write_address")),
-            storage.write_data.eq(delay(m, word, 1, "write_data")),
+            storage.write_enable.eq(delay(m, full, 1, f"write_{tree}", reset_less=False)),
+            storage.write_address.eq(delay(m, Cat(number[:address_bits], half), 1, f"write_address_{tree}")),
+            storage.write_data.eq(delay(m, word, 1, f"write_data_{tree}")),
         ]
         # Where a cycle's psums fill a word it need not be held: no enable, which would go to all its bits.
-        with m.If(self.psums_valid | (per_word == 1)):
+        with m.If(valid | (per_word == 1)):
             m.d.sync += word.word_select(place, chunk).eq(outputs)
-        m.d.sync += [full.eq(0), self.ready.eq(0)]
-        with m.If(self.psums_valid):
+        m.d.sync += [full.eq(0), done.eq(0)]
+        with m.If(valid):
             m.d.sync += [
                 place.eq(Mux(complete | (place == per_word - 1), 0, place + 1)),
                 count.eq(Mux(complete, 0, count + 1)),
@@ -163,19 +171,39 @@ class OutputBuffer(wiring.Component):
         with m.If(full):
             m.d.sync += number.eq(number + 1)
             with m.If(number == words - 1):
-                m.d.sync += [number.eq(0), half.eq(~half), self.ready.eq(1)]
-        return storage
+                m.d.sync += [number.eq(0), half.eq(~half), done.eq(1)]
+        return storage, done
 
-    def _extend(self) -> Value:
+    def _extend(self, given: Value) -> Value:
         """The L psums as they travel on the output stream."""
         arch = self.arch
-        psums = (self.psums.word_select(lane, arch.psum_width) for lane in range(arch.lanes))
+        psums = (given.word_select(lane, arch.psum_width) for lane in range(arch.lanes))
         return Cat(Cat(psum, psum[-1].replicate(arch.output_width - arch.psum_width)) for psum in psums)
 
-    def _read(self, m: Module, storage: BlockMemory, read_half: Signal) -> Value:
-        """Return the stream word that ``request`` addresses, as late as the memory answers."""
-        address, width = self.request.address, self.arch.stream_width
-        address_bits, part_bits = len(storage.read_address) - 1, (storage.width // width).bit_length() - 1
-        m.d.comb += storage.read_address.eq(Cat(address[part_bits : part_bits + address_bits], read_half))
-        part = delay(m, address[:part_bits], BlockMemory.LATENCY, "part") if part_bits else 0
-        return storage.read_data.word_select(part, width)
+    def _read(self, m: Module, asked: Value, read_half: Signal) -> list[Signal]:
+        """Return, for every tree, the stream word that ``request`` addresses if it lies there, else 0.
+
+        From its lowest bits on, the address of a word says which part of a memory's word it is, the columns
+        in their tree, the tree, and the row.
+        """
+        arch, address, wait = self.arch, self.request.address, BlockMemory.LATENCY
+        answers = []
+        for tree in range(arch.drain_trees):
+            storage, done = self._fill(m, tree)
+            part_bits = (storage.width // arch.stream_width).bit_length() - 1
+            per_word = storage.width // (arch.lanes * arch.output_width)
+            column_bits = (arch.row_cycles // per_word).bit_length() - 1
+            place, where = address[part_bits:], asked
+            if arch.drain_trees > 1:
+                tree_bits = (arch.drain_trees - 1).bit_length()
+                where = asked & (place[column_bits : column_bits + tree_bits] == tree)
+                place = Cat(place[:column_bits], place[column_bits + tree_bits :])
+            m.d.comb += storage.read_address.eq(Cat(place[: len(storage.read_address) - 1], read_half))
+            part = delay(m, address[:part_bits], wait, f"part_{tree}") if part_bits else 0
+            is_word = delay(m, where, wait, f"is_word_{tree}", reset_less=False)
+            answer = Signal(arch.stream_width, name=f"answer_{tree}", reset_less=True)
+            m.d.sync += answer.eq(Mux(is_word, storage.read_data.word_select(part, arch.stream_width), 0))
+            answers.append(answer)
+        # The columns of the last tree are reached last.
+        m.d.comb += self.ready.eq(done)
+        return answers

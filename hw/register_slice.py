@@ -59,7 +59,8 @@ class RegisterSlice(wiring.Component):
         with m.If(move):
             m.d.sync += self.o.valid.eq(spare | (self.i.valid & ready))
             m.d.sync += payload.eq(Mux(spare, spare_payload, Value.cast(self.i.payload)))
-        with m.If(store):
+        # Whether it is stored does not matter: it counts only if it was, and then nothing more is taken.
+        with m.If(ready):
             m.d.sync += spare_payload.eq(Value.cast(self.i.payload))
         m.d.sync += [spare.eq(~move & (spare | store)), ready.eq(move | ~(spare | store))]
         with m.If(self.clear):

@@ -28,10 +28,10 @@ def block_memories(arch: ArchConfig) -> Counter[MemorySize]:
         Decompressor.memory(arch),
         RecordReader.memory(arch),
         ZeroSkip.memory(arch),
-        OutputBuffer.memory(arch),
         *(Cluster.value_memory(arch, plane) for plane in arch.planes),
     ):
         found[size] += arch.clusters
+    found[OutputBuffer.memory(arch)] += arch.clusters * arch.drain_trees
     found[ActivationBuffer.memory(arch)] += arch.clusters * arch.tokens
     if arch.split_slots:
         found[SplitAdder.memory(arch)] += 1

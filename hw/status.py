@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.one_hot import OneHot
 from hw.packet_reader import error_shape
 from hw.pipeline import delay
 from hw.shapes import ItemKind, bundle, header_shape
@@ -14,6 +15,8 @@ from spec.counters import COUNTERS
 from spec.packet import Opcode
 
 __all__ = ["Status", "status_shape"]
+
+_STATES: Final = ("idle", "header", "choose", "load", "counter", "trailer")
 
 
 def status_shape(arch: ArchConfig) -> data.StructLayout:
@@ -81,18 +84,17 @@ class Status(wiring.Component):
         m.d.comb += out.data.eq(word)
         with m.If(self.done):
             m.d.sync += due.eq(1)
-        with m.FSM() as writer:
-            with m.State("idle"):
-                m.d.comb += self.error.ready.eq(1)
-                m.d.sync += [word.eq(Mux(self.error.valid, error, done)), brief.eq(self.error.valid)]
-                m.d.sync += self.number.eq(0)
-                with m.If(self.error.valid):
-                    m.next = "header"
-                with m.Elif(due & self.settled):
-                    m.d.sync += due.eq(0)
-                    m.next = "header"
-            self._send(m, word, brief)
-        m.d.comb += self.pending.eq(due | ~writer.ongoing("idle"))
+        writer = OneHot(m, _STATES)
+        with writer.state("idle"):
+            m.d.comb += self.error.ready.eq(1)
+            m.d.sync += [word.eq(Mux(self.error.valid, error, done)), brief.eq(self.error.valid)]
+            m.d.sync += self.number.eq(0)
+            with m.If(self.error.valid | (due & self.settled)):
+                writer.enter("header")
+            with m.If(~self.error.valid & due & self.settled):
+                m.d.sync += due.eq(0)
+        self._send(m, writer, word, brief)
+        m.d.comb += self.pending.eq(due | ~writer.here["idle"])
         return m
 
     def _headers(self, m: Module) -> tuple[data.View, data.View]:
@@ -109,31 +111,30 @@ class Status(wiring.Component):
         ]
         return error, done
 
-    def _send(self, m: Module, word: Signal, brief: Signal) -> None:
+    def _send(self, m: Module, writer: OneHot, word: Signal, brief: Signal) -> None:
         """States that send a header and, unless it is ``brief``, the counters behind it."""
         out = self.o.payload
         # A number stands for two cycles before its counter is sent, so this is in time.
         final = delay(m, self.number == len(COUNTERS) - 1, 1, "final")
-        with m.State("header"):
+        with writer.state("header"):
             m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
-            with m.If(self.o.ready):
-                m.next = "choose"
-                with m.If(brief):
-                    m.next = "trailer"
-        with m.State("choose"):
-            m.next = "load"
-        with m.State("load"):
+            with m.If(self.o.ready & brief):
+                writer.enter("trailer")
+            with m.If(self.o.ready & ~brief):
+                writer.enter("choose")
+        with writer.state("choose"):
+            writer.enter("load")
+        with writer.state("load"):
             m.d.sync += word.eq(self.counter)
-            m.next = "counter"
-        with m.State("counter"):
+            writer.enter("counter")
+        with writer.state("counter"):
             m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
-            with m.If(self.o.ready):
-                with m.If(final):
-                    m.next = "trailer"
-                with m.Else():
-                    m.d.sync += self.number.eq(self.number + 1)
-                    m.next = "choose"
-        with m.State("trailer"):
+            with m.If(self.o.ready & final):
+                writer.enter("trailer")
+            with m.If(self.o.ready & ~final):
+                m.d.sync += self.number.eq(self.number + 1)
+                writer.enter("choose")
+        with writer.state("trailer"):
             m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_TRAILER)]
             with m.If(self.o.ready):
-                m.next = "idle"
+                writer.enter("idle")

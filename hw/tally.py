@@ -1,9 +1,11 @@
 """Tally: many wide counters in one LUT RAM, with one adder among them."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Final
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -71,10 +73,12 @@ class Tally(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         slot, moving = Signal(range(self.slots)), Signal()
+        # The same slot as a register each, that a choice among all counts is no way through multiplexers.
+        turns = Signal(self.slots, init=1)
         m.d.comb += moving.eq(~self.complete)
-        m.d.sync += slot.eq(slot + 1)
+        m.d.sync += [slot.eq(slot + 1), turns.eq(turns.rotate_left(1))]
         fresh = self._phases(m)
-        short = self._count(m, slot)
+        short = self._count(m, turns)
         counts = plain_memory(self.width, self.slots)
         m.submodules.counts = counts
         write, read = counts.write_port(), counts.read_port(domain="comb")
@@ -110,16 +114,16 @@ class Tally(wiring.Component):
             m.d.sync += [fresh.eq(1), visits.eq(0), ended.eq(0), self.complete.eq(0)]
         return fresh
 
-    def _count(self, m: Module, slot: Signal) -> Signal:
-        """Count in short registers; return that of ``slot``, which begins anew."""
+    def _count(self, m: Module, turns: Signal) -> Signal:
+        """Count in short registers; return that whose turn it is, which begins anew."""
         shorts = []
         for n, top in enumerate(self.most):
             preset = self.presets.get(n, 0)
             short = Signal(range(top * self.slots + preset + 1), name=f"short_{n}", reset_less=True)
-            m.d.sync += short.eq(Mux(slot == n, 0, short) + self.increments[f"_{n}"])
+            m.d.sync += short.eq(Mux(turns[n], 0, short) + self.increments[f"_{n}"])
             with m.If(self.begin):
                 m.d.sync += short.eq(preset)
             shorts.append(short)
         chosen = Signal(max(len(short) for short in shorts))
-        m.d.comb += chosen.eq(Array([*shorts, *[0] * (self.slots - len(shorts))])[slot])
+        m.d.comb += chosen.eq(reduce(or_, (Mux(turns[n], short, 0) for n, short in enumerate(shorts))))
         return chosen

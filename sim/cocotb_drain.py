@@ -11,7 +11,7 @@ from sim.streams import start
 from sim.subject import subject_arch
 
 ARCH: Final = subject_arch()
-PERIOD: Final = ARCH.tokens
+PERIOD: Final = ARCH.row_cycles
 
 
 def follow(seen: list[dict[str, Any]], block: int) -> None:
@@ -32,7 +32,7 @@ def quiet(out: dict[str, Any]) -> bool:
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
 async def blocks_follow_each_other_in_their_drain_cycles(dut: Any) -> None:
-    """A steal for every row, T cycles apart; banks in turn; the next block right behind."""
+    """A steal for every row, `row_cycles` apart; banks in turn; the next block right behind."""
     ports = Ports(dut, Drain(ARCH))
     await start(dut)
     ports.hold(i__valid=1, room=1)

@@ -23,8 +23,8 @@ async def the_psums_of_the_one_column_that_has_some_come_out(dut: Any) -> None:
 
     latency, seen = DrainTree.latency(ARCH), []
     for n, word in enumerate(words):
-        captured = [word if token == n % ARCH.tokens else 0 for token in range(ARCH.tokens)]
+        captured = [word if token == n % ARCH.row_cycles else 0 for token in range(ARCH.row_cycles)]
         seen.append(await ports.cycle(captured=captured))
-    seen += [await ports.cycle(captured=[0] * ARCH.tokens) for _ in range(latency)]
+    seen += [await ports.cycle(captured=[0] * ARCH.row_cycles) for _ in range(latency)]
 
     assert [out["o"] for out in seen[latency:]] == words

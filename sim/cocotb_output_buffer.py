@@ -56,7 +56,7 @@ class Producer:
 
     def __init__(self, blocks: list[Block], rng: random.Random, stall: float) -> None:
         self.blocks, self.rng, self.stall = deque(blocks), rng, stall
-        self.chunks: deque[tuple[int, int]] = deque()
+        self.chunks: list[deque[tuple[int, int]]] = [deque() for _ in range(ARCH.drain_trees)]
         self.time = self.earliest = 0
         self.described = self.sent = 0
 
@@ -68,14 +68,18 @@ class Producer:
             self.earliest = self.time + ARCH.drain_cycles
             for n in range(CHUNKS):
                 row, token = divmod(n, ARCH.tokens)
-                time = self.time + self.LAG + row * (ARCH.tokens + 1) + token
-                self.chunks.append((time, block.chunk(n)))
+                # A column after the other, but trees side by side: they lie one row apart.
+                time = self.time + self.LAG + row * (ARCH.row_cycles + 1) + token
+                self.chunks[token // ARCH.row_cycles].append((time, block.chunk(n)))
             self.described += 1
-        if self.chunks and self.chunks[0][0] <= self.time:
-            inputs |= {"psums_valid": 1, "psums": self.chunks.popleft()[1]}
-            self.sent += 1
+        valid, psums = 0, [0] * ARCH.drain_trees
+        for tree, chunks in enumerate(self.chunks):
+            if chunks and chunks[0][0] <= self.time:
+                valid |= 1 << tree
+                psums[tree] = chunks.popleft()[1]
+                self.sent += 1
         self.time += 1
-        return inputs
+        return inputs | {"psums_valid": valid, "psums": psums}
 
 
 class Consumer:

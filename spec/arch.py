@@ -33,6 +33,8 @@ _POWERS: Final = {
     "queue_depth": (4, 64),
 }
 _MOST_OUTPUT_BLOCKS: Final = 1 << 12
+_TREE_COLUMNS: Final = 8
+"""Columns that a drain tree serves where there are several trees."""
 _MOST_SPLIT_SLOTS: Final = 256
 
 
@@ -251,9 +253,24 @@ class ArchConfig(BaseModel):
         return -(-self.segment * self.tokens * self.activation_width // self.stream_width)
 
     @property
+    def drain_trees(self) -> int:
+        """Ways by which psums leave the T columns of a cluster at the same time: one for every 8 columns.
+
+        One alone unless T is 16 or 32 and a word of the output stream holds psums of one way only, so that
+        a word's number says in its bits where it lies.
+        """
+        fits = self.psums_per_word <= _TREE_COLUMNS * self.lanes
+        return self.tokens // _TREE_COLUMNS if fits and self.tokens in (16, 32) else 1
+
+    @property
+    def row_cycles(self) -> int:
+        """Cycles in which one row of psums leaves a cluster; columns that share a drain tree."""
+        return self.tokens // self.drain_trees
+
+    @property
     def drain_cycles(self) -> int:
-        """Cycles in which a cluster gives out one block: L psums per cycle, and the start."""
-        return self.groups * self.tokens + 1
+        """Cycles in which a cluster gives out one block: L psums per tree and cycle, and the start."""
+        return self.groups * self.row_cycles + 1
 
     @property
     def fingerprint(self) -> int:

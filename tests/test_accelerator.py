@@ -28,7 +28,7 @@ from sw.layer import QuantizedLayer
 from sw.reference import execute
 from tests.slices import often
 
-OFTEN = ("tiny", "one_pe", "three_clusters", "cramped", "weights_3")
+OFTEN = ("tiny", "one_pe", "three_clusters", "cramped", "weights_3", "two_trees")
 EVERY_ARCH = pytest.mark.parametrize("name", often(ARCHS, OFTEN))
 
 

@@ -8,7 +8,7 @@ from spec.arch import ArchConfig
 from tests.slices import often
 
 
-@pytest.mark.parametrize("tokens", often([3, 9], [9]))
+@pytest.mark.parametrize("tokens", often([3, 9, 16], [9, 16]))
 def test_drain_tree_merges_what_columns_give_out(tokens: int) -> None:
     arch = ArchConfig(clusters=1, lanes=2, tokens=tokens)
 

@@ -9,12 +9,16 @@ from tests.slices import often
 
 
 # L psums are two stream words, half of one, and one of three psums of a block; psums of 17 bits are
-# extended to 32, four of 16 bits are one stream word.
+# extended to 32, four of 16 bits are one stream word. Sixteen columns and more have several drain trees:
+# words of four columns, half a column, and one column.
 @pytest.mark.parametrize(
     ("lanes", "segment", "tokens", "psum_width"),
     often(
-        [(4, 8, 3, 32), (1, 2, 2, 32), (1, 1, 3, 32), (2, 8, 3, 17), (4, 8, 3, 16)],
-        [(2, 8, 3, 17)],
+        [
+            *((4, 8, 3, 32), (1, 2, 2, 32), (1, 1, 3, 32), (2, 8, 3, 17), (4, 8, 3, 16)),
+            *((1, 2, 16, 16), (4, 16, 16, 32), (2, 2, 32, 32)),
+        ],
+        [(2, 8, 3, 17), (1, 2, 16, 16)],
     ),
 )
 def test_output_buffer_packs_offers_and_frees_blocks(

@@ -59,6 +59,11 @@ ARCHS: Final = {
     "weights_4": ArchConfig(clusters=1, lanes=4, tokens=1, weight_width=4, psum_width=18),
     "activations_4": ArchConfig(clusters=1, lanes=2, tokens=3, activation_width=4, psum_width=18),
     "weights_7": ArchConfig(clusters=1, lanes=1, tokens=1, segment=4, weight_width=7, psum_width=21),
+    # Several drain trees; with blocks of one row the first tree is blocks ahead of the last.
+    "two_trees": ArchConfig(clusters=2, lanes=2, tokens=16, segment=8, activation_depth=64),
+    "four_trees": ArchConfig(
+        clusters=1, lanes=1, tokens=32, segment=1, stream_width=128, activation_depth=64
+    ),
 }
 """Chosen so that between them every width, memory and loop of the accelerator meets its edge."""
 

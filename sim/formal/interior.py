@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from amaranth.hdl import Const, Elaboratable, Fragment, MemoryInstance, Signal, Value
+from amaranth.hdl import Cat, Const, Elaboratable, Fragment, MemoryInstance, Signal, Value
 from amaranth.lib import wiring
+
+from hw.one_hot import OneHot
 
 __all__ = ["Interior"]
 
@@ -27,6 +29,7 @@ class Interior(Elaboratable):
     def __init__(self, component: wiring.Component) -> None:
         self.component = component
         self._variables: dict[int, dict[str, list[tuple[str, Any]]]] = {}
+        self._one_hots: dict[int, OneHot] = {}
         with self._recorded():
             self._fragment = _elaborated(component)
 
@@ -57,13 +60,18 @@ class Interior(Elaboratable):
         return self._find(path).origins[0]
 
     def ongoing(self, state: str, path: str = "fsm") -> Value:
-        """Return whether the state machine ``path`` is in ``state``."""
+        """Return whether the state machine ``path``, or a component's one-hot machine, is in ``state``."""
+        if one_hot := self._one_hot(path):
+            return one_hot.here[state]
         machine = self._machine(path)
         number: Value = machine.state == machine.encoding[state]
         return number
 
     def known(self, path: str = "fsm") -> Value:
-        """Return whether the register of the state machine ``path`` holds a state at all."""
+        """Return whether the registers of the state machine ``path`` hold a state at all."""
+        if one_hot := self._one_hot(path):
+            places = Cat(*one_hot.here.values())
+            return places.any() & ((places & (places - 1)) == 0)
         machine = self._machine(path)
         known: Value = machine.state < len(machine.encoding)
         return known
@@ -81,6 +89,10 @@ class Interior(Elaboratable):
     def _machine(self, path: str) -> Any:
         where, _, name = path.rpartition(".")
         return self._find(where).generated[name]
+
+    def _one_hot(self, path: str) -> OneHot | None:
+        """Return the one-hot machine of the component where ``path`` lies, if it has one."""
+        return self._one_hots.get(id(self.owner(path.rpartition(".")[0])))
 
     def _find(self, path: str) -> Any:
         """Return the fragment of a submodule, or the component's own for an empty path."""
@@ -105,6 +117,8 @@ class Interior(Elaboratable):
             return
         variables = self._variables.setdefault(id(owner), {})
         for name, value in frame.f_locals.items():
+            if isinstance(value, OneHot):
+                self._one_hots[id(owner)] = value
             if isinstance(value, Value) or hasattr(value, "as_value"):
                 variables.setdefault(name, []).append((frame.f_code.co_name, value))
 
