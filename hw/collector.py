@@ -21,8 +21,8 @@ class Collector(wiring.Component):
     """Send requests down the collect chain, one block at a time, clusters in turn.
 
     Blocks of a later job wait until every block of the current one is fetched, so answers come job by
-    job and parts of one block meet in the slot that sums them. A block takes ``cycles(arch)`` cycles
-    while the egress has room. Status packets go between blocks.
+    job and parts of one block meet in the slot that sums them. A block takes ``arch.collect_cycles``
+    cycles while the egress has room. Status packets go between blocks.
 
     Parameters
     ----------
@@ -78,11 +78,6 @@ class Collector(wiring.Component):
                 "empty": Out(1),
             }
         )
-
-    @staticmethod
-    def cycles(arch: ArchConfig) -> int:
-        """Cycles of one block: choice, header, words, trailer."""
-        return arch.words_per_block + 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -273,6 +273,11 @@ class ArchConfig(BaseModel):
         return self.groups * self.row_cycles + 1
 
     @property
+    def collect_cycles(self) -> int:
+        """Cycles in which the collect chain takes one block: choice, header, words, trailer."""
+        return self.words_per_block + 3
+
+    @property
     def fingerprint(self) -> int:
         """16 bits that tell streams of different architectures apart."""
         return zlib.crc32(self.to_json().encode()) & 0xFFFF

@@ -14,6 +14,8 @@ class Limits(NamedTuple):
     ----------
     clusters, groups, drain_cycles, value_depth, block_depth, split_slots : int
         As in ``ArchConfig``.
+    collect_cycles : int
+        Cycles in which the collect chain takes one part of a block from its cluster.
     record_capacity : int
         Records that one cluster holds in one pass.
     """
@@ -21,6 +23,7 @@ class Limits(NamedTuple):
     clusters: int
     groups: int
     drain_cycles: int
+    collect_cycles: int
     value_depth: int
     record_capacity: int
     block_depth: int
@@ -33,6 +36,7 @@ class Limits(NamedTuple):
             clusters=arch.clusters,
             groups=arch.groups,
             drain_cycles=arch.drain_cycles,
+            collect_cycles=arch.collect_cycles,
             value_depth=arch.value_depth,
             record_capacity=arch.record_depth * arch.stream_width // arch.record_width,
             block_depth=arch.block_depth,

@@ -223,10 +223,7 @@ def _fill(pieces: Ints, order: Ints, p: Any, v: Any, limits: Any) -> int:
 
 @njit(nogil=True, cache=True)
 def _balance(p: Any, used: int, v: Any, limits: Any) -> int:
-    """Move tails of blocks from the most to the least loaded clusters while that pays.
-
-    Returns how many pieces there are then; there are ``used``.
-    """
+    """Move tails of blocks from the most to the least loaded clusters while that pays; count pieces anew."""
     holders, clusters, overhead, split = p.holders, limits.clusters, limits.groups, 0
     for _ in range(2 * clusters):
         giver, taker, soonest, total, below = -1, -1, 0, 0, 0
@@ -239,7 +236,10 @@ def _balance(p: Any, used: int, v: Any, limits: Any) -> int:
             time = max(load + overhead, (holders[_COUNT, one] + 1) * limits.drain_cycles)
             if not holders[_BARRED, one] and (taker < 0 or time < soonest):
                 taker, soonest = one, time
-        if giver < 0 or taker < 0 or soonest >= holders[_LOAD, giver]:
+        overfull = giver >= 0 and holders[_HELD, giver] > limits.value_depth
+        # Every part is collected as a whole block, one after the other from all clusters.
+        latest = max(soonest, 0 if overfull else (used + 1) * limits.collect_cycles - 1)
+        if giver < 0 or taker < 0 or latest >= holders[_LOAD, giver]:
             break
         mean = total // clusters
         for one in range(clusters):
@@ -247,7 +247,7 @@ def _balance(p: Any, used: int, v: Any, limits: Any) -> int:
         # Mean load once every cluster below the mean has received one more piece.
         target = (total + overhead * below) // clusters
         amount = min(holders[_LOAD, giver] - target, target - holders[_LOAD, taker] - overhead)
-        if amount <= (0 if holders[_HELD, giver] > limits.value_depth else 2 * overhead + 8):
+        if amount <= (0 if overfull else 2 * overhead + 8):
             break
         victim = _victim(p, used, giver, taker, amount, split < limits.split_slots)
         piece, rest = p.pieces[victim], p.pieces[used]

@@ -77,7 +77,7 @@ class Chunk:
 
     def give(self, holders: list[Holder], piece: Piece) -> Holder:
         """To whom is least loaded; a piece that drains longer than it computes, to whom has fewest such."""
-        short = self.beats(piece) + self.arch.groups < self.arch.groups * self.arch.tokens + 1
+        short = self.beats(piece) + self.arch.groups < self.arch.drain_cycles
         best = min(holders, key=lambda one: (one.shorts if short else 0, self.load(one), one.number))
         best.pieces.append(piece)
         best.shorts += short
@@ -121,7 +121,7 @@ class Chunk:
         arch, more = self.arch, self.arch.groups
 
         def time(one: Holder) -> int:
-            return max(self.load(one) + more, (len(one.pieces) + 1) * (arch.groups * arch.tokens + 1))
+            return max(self.load(one) + more, (len(one.pieces) + 1) * arch.drain_cycles)
 
         open_ones = [one for one in clusters if one.number not in closed]
         takers = [one for one in clusters if len(one.pieces) < arch.block_depth]
@@ -135,6 +135,9 @@ class Chunk:
         amount = min(self.load(giver) - target, target - self.load(taker) - more)
         overfull = self.beats(*giver.pieces) > arch.value_depth
         if time(taker) >= self.load(giver) or amount <= (0 if overfull else 2 * more + OVERHEAD_OF_A_MOVE):
+            return False
+        collected = (sum(len(one.pieces) for one in clusters) + 1) * (arch.words_per_block + 3)
+        if not overfull and collected > self.load(giver):
             return False
         victim = self.victim(giver, taker, shared, amount)
         cut = victim and self.cut(victim, min(amount, self.beats(victim) - 1))
