@@ -142,36 +142,30 @@ class OutputBuffer(wiring.Component):
         m.submodules[f"storage_{tree}"] = storage = BlockMemory(*self.memory(self.arch))
         chunks, per_word = self.arch.groups * self.arch.row_cycles, storage.width // chunk
         words = -(-chunks // per_word)
-        address_bits = (words - 1).bit_length()
-        place, number, count = (
+        place, number = (
             Signal(range(max(values, 2)), name=f"{name}_{tree}")
-            for name, values in (("place", per_word), ("number", words), ("count", chunks))
+            for name, values in (("place", per_word), ("number", words))
         )
-        half, full, complete, done = (
-            Signal(name=f"{name}_{tree}") for name in ("half", "full", "complete", "done")
-        )
+        half, last, full, done = (Signal(name=f"{name}_{tree}") for name in ("half", "last", "full", "done"))
         word = Signal(storage.width, name=f"word_{tree}", reset_less=True)
+        ends = (place == per_word - 1) | (last & (place == (chunks - 1) % per_word)) if per_word > 1 else 1
+        address = Cat(number[: (words - 1).bit_length()], half)
         m.d.comb += [
-            complete.eq(count == chunks - 1),
+            last.eq(number == words - 1),
             # A register more: block RAMs lie far apart, and nothing reads a word so early.
             storage.write_enable.eq(delay(m, full, 1, f"write_{tree}", reset_less=False)),
-            storage.write_address.eq(delay(m, Cat(number[:address_bits], half), 1, f"write_address_{tree}")),
+            storage.write_address.eq(delay(m, address, 2, f"write_address_{tree}")),
             storage.write_data.eq(delay(m, word, 1, f"write_data_{tree}")),
+            done.eq(delay(m, valid & ends & last, 2, f"done_{tree}", reset_less=False)),
         ]
         # Where a cycle's psums fill a word it need not be held: no enable, which would go to all its bits.
         with m.If(valid | (per_word == 1)):
-            m.d.sync += word.word_select(place, chunk).eq(outputs)
-        m.d.sync += [full.eq(0), done.eq(0)]
+            m.d.sync += word.word_select(place if per_word > 1 else 0, chunk).eq(outputs)
+        m.d.sync += full.eq(valid & ends)
         with m.If(valid):
-            m.d.sync += [
-                place.eq(Mux(complete | (place == per_word - 1), 0, place + 1)),
-                count.eq(Mux(complete, 0, count + 1)),
-                full.eq(complete | (place == per_word - 1)),
-            ]
-        with m.If(full):
-            m.d.sync += number.eq(number + 1)
-            with m.If(number == words - 1):
-                m.d.sync += [number.eq(0), half.eq(~half), done.eq(1)]
+            m.d.sync += place.eq(Mux(ends, 0, place + 1))
+        with m.If(valid & ends):
+            m.d.sync += [number.eq(Mux(last, 0, number + 1)), half.eq(half ^ last)]
         return storage, done
 
     def _extend(self, given: Value) -> Value:
