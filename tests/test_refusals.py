@@ -104,7 +104,7 @@ SCANTY = DEEP.model_copy(update={"clusters": 1, "segment": 2, "record_depth": 2}
         ),
         (
             # A part of it would drain for longer than all of it takes.
-            lambda: schedule((1, 25, 4), DEEP.model_copy(update={"tokens": 32}), whole=True),
+            lambda: schedule((1, 25, 4), DEEP.model_copy(update={"tokens": 31}), whole=True),
             "layer it is requantized, so each of its blocks must fit in one pass, but one has 100 beats; "
             "raise `value_depth`",
         ),
