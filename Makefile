@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-BOARDS := orangecrab ulx3s tang_nano_9k arty_a7 arty_z7
+BOARDS := icebreaker orangecrab ulx3s tang_nano_9k arty_a7 arty_z7
 
 .PHONY: .venv demo test test-long verify formal coverage gates mutants mutants-sw fuzz boards lint docs bench clean
 

@@ -15,8 +15,9 @@ import torch
 from benchmarks.gpt2_small import random_matrix
 from codesign.cycles import CycleCount, layer_cycles
 from codesign.pruned import kept_count, store_pruned
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
 from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
+from spec.presets import PRESETS
 from sw.layer import QuantizedLayer
 from sw.models import load_matrices
 from sw.pack import pack

@@ -13,6 +13,7 @@ from codesign.pruned import kept_count, store_pruned
 from codesign.verification import expected_words
 from codesign.verilog import accelerator_verilog
 from sim.stream_run import build_stream, run_stream
+from sim.words import words_of
 from spec.arch import ArchConfig
 from sw.job import job_stream
 from sw.layer import QuantizedLayer
@@ -96,7 +97,7 @@ def test_reference_executor(throughput: Rate) -> None:
 
 def test_rtl_in_verilator(throughput: Rate) -> None:
     one, verilog = subject(), accelerator_verilog(ARCH)
-    words = np.frombuffer(one.stream, "<u8").reshape(-1, ARCH.stream_width // 64).astype(np.uint64)
+    words = words_of(one.stream, ARCH.stream_width)
     cycles = layer_cycles(one.packed, ARCH, TOKENS, one.activations).cycles
     build_stream(verilog, ARCH.stream_width)
 

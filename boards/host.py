@@ -10,7 +10,7 @@ from boards.session import LinkCounts, Session, SessionLostError
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError, LinkError
 from spec.link import BAUD, Identity
-from spec.packet import Header, Opcode, read_answers
+from spec.packet import HEADER_BYTES, Header, Opcode, answer_bytes, read_answers
 
 __all__ = ["Board"]
 
@@ -175,9 +175,10 @@ class Board:
                     f"the board on {self.line.name} answers, but its core has stopped after {sent} of "
                     f"{len(stream)} bytes; reset the board"
                 )
-            while len(answer) >= start + word_bytes:
-                header = Header.decode(int.from_bytes(answer[start : start + word_bytes], "little"))
-                end = start + (header.length + 2) * word_bytes
+            while len(answer) >= start + HEADER_BYTES:
+                head = bytes(answer[start : start + HEADER_BYTES])
+                header = Header.decode(int.from_bytes(head, "little"))
+                end = start + answer_bytes(head, word_bytes)
                 if len(answer) < end:
                     break
                 start = end

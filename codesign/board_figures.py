@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from boards.catalog import BOARDS
 from codesign.files import read_bytes
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
+from spec.presets import PRESETS
 
 __all__ = ["figures_table"]
 

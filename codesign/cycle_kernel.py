@@ -220,7 +220,7 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
         g.state = _C_WORDS
     elif entered == _C_WORDS:
         g.word += 1
-        if g.word == t.words_per_block:
+        if g.word == t.block_items:
             g.state = _C_TRAILER
     elif entered == _C_TRAILER:
         g.state = _C_CHOOSE
@@ -241,15 +241,15 @@ def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> i
 
 
 @compiled
-def _step_reader(g: Any, kinds: Any, lengths: Any, cycle: int) -> int:
+def _step_reader(g: Any, t: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     """Packet reader; return the packet that is committed in this cycle, or -1. END is held for good."""
     g.input = _LOADING
     if g.commit_at == cycle:
         committed = g.packet
         g.packet += 1
         g.commit_at = -1
-        # Header in the next cycle, judged in the one after.
-        g.check_from = cycle + 3
+        # Header from the next cycle on, judged in the one after it.
+        g.check_from = cycle + t.header_words + 2
         return int(committed)
     if g.commit_at < 0 and g.packet < len(kinds) and cycle >= g.check_from:
         kind = kinds[g.packet]
@@ -352,7 +352,7 @@ def run_layer(
     run_at = np.full(jobs + 1, -1, np.int64)
     ended = np.full(jobs + 1, -1, np.int64)
     collected_jobs, ending = 0, 0
-    g.check_from = 5
+    g.check_from = t.header_words + 4
     for cycle in range(limit):
         if g.current == jobs and cycle > g.last_out:
             return cycle
@@ -360,7 +360,7 @@ def run_layer(
         collected_jobs += collected
         g.compute_cycles += 1 if g.uncollected != 0 else 0
 
-        committed = _step_reader(g, kinds, lengths, cycle)
+        committed = _step_reader(g, t, kinds, lengths, cycle)
         issue = 1 if committed >= 0 and kinds[committed] == _ACTIVATIONS else 0
         next_pass = 1 if committed >= 0 and kinds[committed] == _PASS else 0
         if issue == 1:

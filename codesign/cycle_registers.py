@@ -56,8 +56,8 @@ TIMING: Final = np.dtype(
         "collect_tail",
         # cycles through output stage and egress queue
         "egress",
-        # stream words of a block
-        "words_per_block",
+        # stream words of a header, and items of a block between its first and its trailer
+        *("header_words", "block_items"),
         # psum rows of a block, and the cycles in which one is drained
         *("rows", "row_cycles"),
         # jobs that may be under way

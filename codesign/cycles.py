@@ -26,11 +26,11 @@ from sw.pack import pack
 from sw.unpack import PackedLayer, PackedPass, unpack
 
 __all__ = [
-    "FRAME_WORDS",
     "PACKET_KINDS",
     "CycleCount",
     "Timeline",
     "dense_cycles",
+    "frame_words",
     "layer_cycles",
     "pipeline_timing",
     "timeline",
@@ -39,8 +39,6 @@ __all__ = [
 Ints = NDArray[np.int64]
 
 _LIMIT: Final = 1 << 40
-FRAME_WORDS: Final = 3
-"""SYNC, header and CRC word of a packet."""
 PACKET_KINDS: Final[dict[int, int]] = {
     Opcode.PASS: PacketKind.PASS,
     Opcode.ACTIVATIONS: PacketKind.ACTIVATIONS,
@@ -174,7 +172,8 @@ def pipeline_timing(arch: ArchConfig) -> Any:
     timing.drain_tail = 1 + Cluster.drain_latency(arch) + behind + OutputBuffer.READY_LATENCY
     timing.collect_tail = Cluster.DATA_LAG + Accelerator.answer_latency(arch)
     timing.egress = Egress.LATENCY + (OutputStage.LATENCY if arch.output_blocks else 0)
-    timing.words_per_block = arch.words_per_block
+    timing.header_words = arch.header_words
+    timing.block_items = arch.words_per_block + arch.header_words - 1
     timing.rows = arch.groups
     timing.row_cycles = arch.row_cycles
     timing.max_jobs = Scheduler.MAX_JOBS
@@ -257,16 +256,22 @@ def _packets(
     word_bytes = arch.stream_width // 8
     packets = list(read_packets(job_stream(layer, activations[:, :tokens], arch), word_bytes))
     kinds = [PACKET_KINDS.get(packet.header.opcode, PacketKind.OTHER) for packet in packets]
-    lengths = [_payload_cycles(packet, word_bytes) for packet in packets]
+    lengths = [_payload_cycles(packet, arch) for packet in packets]
     return kinds, lengths, sum(packet.words for packet in packets)
 
 
-def _payload_cycles(packet: Packet, word_bytes: int) -> int:
+def frame_words(arch: ArchConfig) -> int:
+    """SYNC, header and CRC of a packet, in words."""
+    return arch.header_words + 2
+
+
+def _payload_cycles(packet: Packet, arch: ArchConfig) -> int:
     """Cycles of a payload: its words, and one more for each stuffed word except a first one.
 
     The pair of a first word is taken apart while the reader still checks the header.
     """
-    stuffed = packet.words - packet.header.length - FRAME_WORDS
+    word_bytes = arch.stream_width // 8
+    stuffed = packet.words - packet.header.length - frame_words(arch)
     first = packet.payload[:word_bytes] == framing_words(word_bytes)[0]
     return packet.header.length + stuffed - (1 if first else 0)
 

@@ -7,7 +7,7 @@ from typing import Final
 from spec.arch import ArchConfig
 from spec.bus import Bus
 from spec.counters import COUNTERS
-from spec.packet import HEADER, STUFF_BYTES, SYNC_BYTES, ErrorCode, Opcode
+from spec.packet import HEADER, SYNC_BYTES, ErrorCode, Opcode, framing_words
 from spec.registers import MAGIC, VERSION, WINDOW_BYTES, WINDOW_OFFSET, registers_of
 
 __all__ = ["Constant", "c_header", "driver_constants", "python_constants"]
@@ -42,7 +42,7 @@ class Constant:
 def driver_constants(arch: ArchConfig, bus: Bus) -> Iterator[Constant]:
     """Yield the architecture, the packets, and the registers that ``bus`` has."""
     yield from _architecture(arch)
-    yield from _packets()
+    yield from _packets(arch)
     if bus is not Bus.STREAM:
         yield from _registers(bus)
 
@@ -65,10 +65,12 @@ def _architecture(arch: ArchConfig) -> Iterator[Constant]:
     yield Constant("The architecture", "FINGERPRINT", arch.fingerprint, "argument of BEGIN", True)
 
 
-def _packets() -> Iterator[Constant]:
-    for name, mark in (("SYNC", SYNC_BYTES), ("STUFF", STUFF_BYTES)):
-        value = int.from_bytes(mark, "little")
-        yield Constant("Packets", name, value, "64 bits in little endian, repeated to fill a word", True)
+def _packets(arch: ArchConfig) -> Iterator[Constant]:
+    size = min(arch.stream_width // 8, len(SYNC_BYTES))
+    for name, mark in zip(("SYNC", "STUFF"), framing_words(size), strict=True):
+        meaning = f"{8 * size} bits in little endian, repeated to fill a word"
+        yield Constant("Packets", name, int.from_bytes(mark, "little"), meaning, True)
+    yield Constant("Packets", "HEADER_WORDS", arch.header_words)
     for field, width in HEADER.widths:
         yield Constant("Packet header", f"HEADER_{field.upper()}_SHIFT", HEADER.offset(field))
         yield Constant("Packet header", f"HEADER_{field.upper()}_WIDTH", width, "bits")

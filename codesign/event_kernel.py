@@ -51,11 +51,10 @@ from codesign.event_registers import (
 __all__ = ["run_events"]
 
 # Cycles from one register to another, as `cycle_kernel` steps them: the last payload word to the commit; a
-# commit to the next check; a job done or collected to the check that knows.
-_TO_COMMIT, _TO_CHECK, _DONE_KNOWN, _COLLECTED_KNOWN = 5, 3, 4, 3
-_FIRST_CHECK: Final = 5
-_PACKET: Final = _TO_COMMIT + _TO_CHECK
-"""Cycles from check to check of a packet that waits for nothing, besides those of its words."""
+# commit to the next check, besides those of a header; a job done or collected to the check that knows.
+_TO_COMMIT, _TO_CHECK, _DONE_KNOWN, _COLLECTED_KNOWN = 5, 2, 4, 3
+_FIRST_CHECK: Final = 4
+"""Cycles before the first check, besides those of a header."""
 _JOBS_KNOWN: Final = 4
 """Jobs whose end the scheduler may still ask for."""
 _JOBS_SEEN: Final = 2 + _JOBS_KNOWN
@@ -88,7 +87,7 @@ def _serve(s: Any, t: Any, jobs: Any, passes: Any, tiles: int, rows: Any, vector
     chosen = _next(s[-1, CHOSEN], clusters)
     while s[chosen, OFFER] > cycle:
         chosen = _next(chosen, clusters)
-    trailer = cycle + t.words_per_block + 2
+    trailer = cycle + t.block_items + 2
     served = s[chosen, SERVED]
     s[chosen, RING + BLOCK_COLUMNS * (served & BLOCKS_HELD - 1) + LEFT] = trailer + 1 + chosen
     s[chosen, SERVED], s[chosen, OFFER] = served + 1, -1
@@ -242,7 +241,7 @@ def _run_tiles(
                 commit += left * period
             noted = True
         before = commit
-        check = commit + _TO_CHECK
+        check = commit + t.header_words + _TO_CHECK
         job += 1
     return check
 
@@ -307,17 +306,19 @@ def run_events(
     rows = part_rows(parts, depth)
     jobs = np.zeros((JOB_ROWS, len(passes) * tiles), np.int64)
     seen = np.empty_like(s)
-    check = _FIRST_CHECK + head[0] * _PACKET + head[1]
+    # From check to check of a packet that waits for nothing, besides those of its words.
+    packet = _TO_COMMIT + t.header_words + _TO_CHECK
+    check = t.header_words + _FIRST_CHECK + head[0] * packet + head[1]
     for number in range(len(passes)):
         # The bank that its weights go to is that of the pass before the last.
         older = number * tiles - min(tiles, 3) - 1
         if older >= 0:
             done = _finish(older, s, t, jobs, passes, tiles, rows, vectors, advance)
             check = max(check, done + _DONE_KNOWN)
-        check += _PACKET
+        check += packet
         for n in range(clusters):
             if passes[number, n, COUNT]:
-                check += 3 * _PACKET + passes[number, n, WORDS]
+                check += 3 * packet + passes[number, n, WORDS]
         first = number * tiles
         check = _run_tiles(
             check, tile_words[number], first, s, t, jobs, passes, tiles, rows, vectors, advance, seen

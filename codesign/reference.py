@@ -15,10 +15,11 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Final
 
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
 from spec.counters import COUNTERS
 from spec.packet import HEADER, HOST_ONLY, ErrorCode, Opcode, descriptor_layout
 from spec.planes import weight_planes
+from spec.presets import PRESETS
 from spec.registers import EVENTS, REGISTERS
 
 __all__ = ["DOCUMENTS", "TABLES", "rewrite"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from codesign.cycles import CycleCount
 from sim.simulator import Simulator, SimulatorError
 from sim.stream_run import StreamResult, run_stream
+from sim.words import words_of
 from spec.arch import ArchConfig
 from spec.counters import COUNTERS
 from spec.errors import FormatError
@@ -20,7 +21,6 @@ from sw.unpack import PackedLayer
 
 __all__ = ["Verification", "expected_words", "integer_outputs", "integer_product", "verify_layer"]
 
-_PACKET_WORDS = 2
 """Header and CRC word of an answer."""
 
 
@@ -84,7 +84,8 @@ def expected_words(layer: PackedLayer, tokens: int, arch: ArchConfig) -> int:
     )
     jobs = blocks * tile_count(tokens, arch)
     _, words, _ = answer_format(layer, arch)
-    return jobs * (words + _PACKET_WORDS) + len(COUNTERS) + _PACKET_WORDS
+    frame = arch.header_words + 1
+    return jobs * (words + frame) + len(COUNTERS) + frame
 
 
 def verify_layer(
@@ -121,7 +122,7 @@ def verify_layer(
         If the simulator is missing or breaks down.
     """
     stream = job_stream(layer, activations, arch)
-    words = np.frombuffer(stream, "<u8").astype(np.uint64, copy=False).reshape(-1, arch.stream_width // 64)
+    words = words_of(stream, arch.stream_width)
     tokens = activations.shape[1]
     result = run_stream(
         verilog,
@@ -145,7 +146,7 @@ def _judge(
             f"{result.accepted} words and sent {len(result.words)}"
         )
     try:
-        answer = read_outputs(result.words.astype("<u8").tobytes(), layer, activations.shape[1], arch)
+        answer = read_outputs(result.answer, layer, activations.shape[1], arch)
     except FormatError as error:
         raise SimulatorError(f"{say} the RTL's answer is damaged: {error}") from None
     if not answer.counters:

@@ -82,7 +82,7 @@ class Accelerator(wiring.Component):
         m.submodules.adder = adder = SplitAdder(arch) if arch.split_slots else BlockFramer(arch)
         m.submodules.egress = egress = Egress(arch, depth)
         m.submodules.counter_bank = counters = Counters(arch)
-        m.submodules.status = status = Status(arch, Counters.WIDTH)
+        m.submodules.status = status = Status(arch, Counters.width(arch))
         wiring.connect(m, wiring.flipped(self.i), deframer.i)
         wiring.connect(m, deframer.o, reader.i)
         wiring.connect(m, reader.error, status.error)

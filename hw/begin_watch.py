@@ -14,12 +14,12 @@ __all__ = ["BeginWatch"]
 
 
 class BeginWatch(wiring.Component):
-    """See the header of BEGIN behind a SYNC word; inside payloads STUFF stands there.
+    """See the header of BEGIN, or its first word, behind a SYNC word; inside payloads STUFF stands there.
 
     Parameters
     ----------
     arch : ArchConfig
-        Uses ``stream_width`` (bits), a multiple of 64.
+        Uses ``stream_width`` (bits).
 
     Members
     -------
@@ -28,7 +28,7 @@ class BeginWatch(wiring.Component):
     moved : In(1)
         It is taken in this cycle.
     begin : Out(1)
-        Pulse: it is the header of BEGIN.
+        Pulse: it is the header of BEGIN, or the first word of that.
     """
 
     word: Signal

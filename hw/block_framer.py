@@ -13,7 +13,7 @@ __all__ = ["BlockFramer"]
 
 
 class BlockFramer(wiring.Component):
-    """Write a block's header word on its way; what a split adder does where ``split_slots`` is 0.
+    """Write a block's header on its way, one word or two; what a split adder does where ``split_slots`` is 0.
 
     No latency, since the egress has registers of its own; one item per cycle.
 
@@ -57,9 +57,12 @@ class BlockFramer(wiring.Component):
         offer = bundle(shape, "offer")
         m.d.comb += offer.as_value().eq(self.answer[: shape.size])
         header = psums_header(m, self.arch, self.item, offer, self.tag)
-        opens = self.item.kind == ItemKind.BLOCK_HEADER
+        word = Mux(self.item.kind == ItemKind.BLOCK_HEADER, header, self.answer)
+        if self.arch.header_words > 1:
+            rest = header.as_value()[self.arch.stream_width :]
+            word = Mux(self.item.kind == ItemKind.BLOCK_LENGTH, rest, word)
         m.d.comb += [
-            self.word.eq(Mux(opens, header, self.answer)),
+            self.word.eq(word),
             self.kind.eq(self.item.kind),
             self.job_end.eq(self.item.job_end),
         ]

@@ -15,6 +15,8 @@ from spec.arch import ArchConfig
 __all__ = ["Collector"]
 
 _STATES: Final = ("choose", "header", "words", "trailer", "status")
+_LENGTH: Final = "length"
+"""State that asks for a header's second word, where it takes two."""
 
 
 class Collector(wiring.Component):
@@ -101,7 +103,7 @@ class Collector(wiring.Component):
         ]
         with m.If(self.clear):
             m.d.sync += chosen.eq(0)
-        sender = OneHot(m, _STATES)
+        sender = OneHot(m, (*_STATES, _LENGTH) if self.arch.header_words > 1 else _STATES)
         with sender.state("choose"):
             m.d.sync += word.eq(0)
             with m.If(self.status.valid):
@@ -129,6 +131,10 @@ class Collector(wiring.Component):
             m.d.sync += ends.eq(words == 1)
             with m.If(go):
                 m.d.comb += [item.kind.eq(ItemKind.BLOCK_HEADER), self._fetching.eq(1)]
+                sender.enter(_LENGTH if self.arch.header_words > 1 else "words")
+        if self.arch.header_words > 1:
+            with sender.state(_LENGTH), m.If(go):
+                m.d.comb += item.kind.eq(ItemKind.BLOCK_LENGTH)
                 sender.enter("words")
         with sender.state("words"), m.If(go):
             m.d.comb += item.kind.eq(ItemKind.BLOCK_DATA)

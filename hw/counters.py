@@ -14,6 +14,8 @@ from spec.counters import CLUSTER_CAUSES, COUNTERS, Cause
 
 __all__ = ["Counters"]
 
+_MOST_WIDTH: Final = 48
+
 
 class Counters(wiring.Component):
     """Count from BEGIN on what ``spec.counters.COUNTERS`` says, and give out one counter at a time.
@@ -30,7 +32,7 @@ class Counters(wiring.Component):
     Members
     -------
     begin : In(1)
-        The layer's BEGIN is accepted, ``BEGIN_CYCLES`` cycles after its first word if nothing held it.
+        The layer's BEGIN is accepted, ``begin_cycles`` after its first word if nothing held it.
     end : In(1)
         The layer's END is accepted: words that follow are not its own.
     over : In(1)
@@ -51,13 +53,10 @@ class Counters(wiring.Component):
         Place in ``COUNTERS`` of the counter to be read.
     complete : Out(1)
         ``end`` is long enough ago that counters can be read.
-    value : Out(WIDTH)
+    value : Out(width)
         Counter ``number`` of the cycle before.
     """
 
-    WIDTH = 48
-    BEGIN_WORDS = 3
-    BEGIN_CYCLES = 5 + PacketReader.OVERHEAD
     OVER_LATENCY = 3
     LATENCY = 3
     """Cycles from ``words`` and ``active`` to their counters; of ``activity`` and ``skipped`` one less."""
@@ -92,9 +91,24 @@ class Counters(wiring.Component):
                 "skipped": In(data.ArrayLayout(range(arch.groups + 1), arch.clusters)),
                 "number": In(range(len(COUNTERS))),
                 "complete": Out(1),
-                "value": Out(self.WIDTH),
+                "value": Out(self.width(arch)),
             }
         )
+
+    @staticmethod
+    def width(arch: ArchConfig) -> int:
+        """Bits of a counter, which fits a word of the stream."""
+        return min(_MOST_WIDTH, arch.stream_width)
+
+    @staticmethod
+    def begin_words(arch: ArchConfig) -> int:
+        """Stream words of BEGIN: SYNC, header and CRC."""
+        return arch.header_words + 2
+
+    @staticmethod
+    def begin_cycles(arch: ArchConfig) -> int:
+        """Cycles from the first word of BEGIN to its acceptance."""
+        return arch.header_words + 4 + PacketReader.OVERHEAD
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -102,11 +116,13 @@ class Counters(wiring.Component):
         most = dict.fromkeys(COUNTERS, 1)
         most |= dict.fromkeys(CLUSTER_CAUSES.values(), clusters)
         most |= {"load_cycles": 2, "skipped_beats": clusters * self.arch.groups}
-        presets = {"load_cycles": self.BEGIN_WORDS}
-        presets |= dict.fromkeys(("cycles", "loading_cycles"), self.BEGIN_CYCLES)
+        presets = {"load_cycles": self.begin_words(self.arch)}
+        presets |= dict.fromkeys(("cycles", "loading_cycles"), self.begin_cycles(self.arch))
         places = {name: place for place, name in enumerate(COUNTERS)}
         m.submodules.tally = tally = Tally(
-            list(most.values()), {places[name]: preset for name, preset in presets.items()}, self.WIDTH
+            list(most.values()),
+            {places[name]: preset for name, preset in presets.items()},
+            self.width(self.arch),
         )
         begin, end = (
             delay(m, signal, self.LATENCY, name, reset_less=False)

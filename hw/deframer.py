@@ -26,7 +26,7 @@ class Deframer(wiring.Component):
     Parameters
     ----------
     arch : ArchConfig
-        Uses ``stream_width`` (bits), a multiple of 64.
+        Uses ``stream_width`` (bits).
 
     Members
     -------

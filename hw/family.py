@@ -4,19 +4,21 @@ from enum import StrEnum
 
 __all__ = ["Family", "family_of"]
 
-_DEVICES = {"LFE5": "ecp5", "GW1N": "gowin"}
+_DEVICES = {"LFE5": "ecp5", "GW1N": "gowin", "iCE40UP": "ice40"}
 """Start of a device's name, family."""
 
 
 class Family(StrEnum):
     """Where multipliers and block memories go. ``GENERIC`` leaves the choice to synthesis.
 
-    ``GOWIN`` only tells it which memories are worth a block RAM.
+    ``GOWIN`` only tells it which memories are worth a block RAM; ``ICE40`` (of the UltraPlus devices, which
+    have multipliers) that too.
     """
 
     GENERIC = "generic"
     ECP5 = "ecp5"
     GOWIN = "gowin"
+    ICE40 = "ice40"
 
 
 def family_of(platform: object) -> Family:

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.output_settings import OutputSettings, settings_shape
 from hw.pipeline import delay
-from hw.shapes import JOB_WIDTH, LoadKind, header_shape, job_shape, load_shape
+from hw.shapes import JOB_WIDTH, LoadKind, arriving_header, header_shape, job_shape, load_shape
 from spec.arch import ArchConfig
 from spec.packet import HOST_ONLY, ErrorCode, Opcode, length_limit, opcodes_of
 
@@ -236,7 +236,7 @@ class Loader(wiring.Component):
             Opcode.END: self.idle,
         }
         # Compared while the header is still on its way into its register; every limit at once.
-        fresh = data.View(header_shape(), self.word[:64])
+        fresh = arriving_header(self.arch, header.as_value(), self.word)
         named = {op: delay(m, fresh.opcode == op, 1, f"fresh_{op.name.lower()}") for op in allowed}
         host_only = delay(m, (fresh.opcode >= HOST_ONLY) & (fresh.opcode < 0x80), 1, "fresh_host_only")
         weights = Cat(named[opcode] for opcode in _WEIGHTS).any()

@@ -11,9 +11,9 @@ from hw.family import Family, family_of
 
 __all__ = ["BlockMemory", "MemorySize", "plain_memory"]
 
-_LEAST_BLOCK_BITS: Final = 512
-"""From here on Gowin's block RAM is better than its LUT RAM, 64 bits of which take 8 places of LUTs and 6 of
-registers."""
+_LEAST_BLOCK_BITS: Final = {Family.GOWIN: 512, Family.ICE40: 64}
+"""From here on a block RAM is better than Gowin's LUT RAM, 64 bits of which take 8 places of LUTs and 6 of
+registers, or than the registers that stand in for LUT RAM on iCE40."""
 
 
 class MemorySize(NamedTuple):
@@ -23,7 +23,9 @@ class MemorySize(NamedTuple):
     depth: int
 
 
-def plain_memory(shape: ShapeLike, depth: int, platform: object = None) -> memory.Memory:
+def plain_memory(
+    shape: ShapeLike, depth: int, platform: object = None, *, lut_ram: bool = False
+) -> memory.Memory:
     """Return a memory of zeros, synthesized without logic for a word that is read while it is written.
 
     Parameters
@@ -34,11 +36,15 @@ def plain_memory(shape: ShapeLike, depth: int, platform: object = None) -> memor
         Words.
     platform : object
         As ``elaborate()`` has it, if behind the read port there is a register: it may be a block RAM then.
+    lut_ram : bool
+        Where the family has LUT RAM it shall be that.
     """
     # The stubs want a text, but only the number comes out as a flag in Verilog.
     flags: Any = {"no_rw_check": 1}
-    large = Shape.cast(shape).width * depth >= _LEAST_BLOCK_BITS
-    if large and family_of(platform) is Family.GOWIN:
+    family = family_of(platform)
+    least = _LEAST_BLOCK_BITS.get(family)
+    wanted = not lut_ram or family is Family.ICE40
+    if wanted and least is not None and Shape.cast(shape).width * depth >= least:
         flags["ram_style"] = "block"
     return memory.Memory(shape=shape, depth=depth, init=[], attrs=flags)
 

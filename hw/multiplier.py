@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.ecp5 import ecp5_product
 from hw.family import Family, family_of
+from hw.ice40 import ice40_product
 
 __all__ = ["Multiplier"]
 
@@ -15,7 +16,8 @@ __all__ = ["Multiplier"]
 class Multiplier(wiring.Component):
     """Signed product with registers before and behind it, as DSP blocks have them.
 
-    On ECP5 the DSP block is placed as such: yosys leaves the registers of an inferred one outside.
+    On ECP5 and iCE40 the DSP block is placed as such: of one that it infers for ECP5 yosys leaves the
+    registers outside, and products of one that it infers for iCE40 it ties to a constant.
     Latency ``LATENCY`` cycles, one product per cycle: operand registers, product register, and one in the
     fabric, since the route from a DSP block to an adder alone costs most of a cycle on ECP5.
 
@@ -48,8 +50,11 @@ class Multiplier(wiring.Component):
         m = Module()
         width = self.a_width + self.b_width
         fabric = Signal(signed(width), reset_less=True)
-        if family_of(platform) is Family.ECP5:
+        family = family_of(platform)
+        if family is Family.ECP5:
             product = ecp5_product(m, self.a, self.b, "dsp")
+        elif family is Family.ICE40:
+            product = ice40_product(m, self.a, self.b, "dsp")
         else:
             left = Signal(signed(self.a_width), reset_less=True)
             right = Signal(signed(self.b_width), reset_less=True)

@@ -10,7 +10,7 @@ from hw.checksum import Checksum
 from hw.deframer import framed_shape
 from hw.one_hot import OneHot
 from hw.pipeline import delay
-from hw.shapes import header_shape
+from hw.shapes import arriving_header, header_shape
 from spec.arch import ArchConfig
 from spec.packet import ErrorCode, Opcode
 
@@ -22,6 +22,8 @@ _STATES: Final = (
     *("header", "judge", "check", "payload", "trailer"),
     *("verify", "compare", "conclude", "commit"),
 )
+_SECOND: Final = "second"
+"""State that waits for the header's second word, where it takes two."""
 
 
 def error_shape() -> data.StructLayout:
@@ -105,14 +107,15 @@ class PacketReader(wiring.Component):
         m = Module()
         self._faults = {cause: Signal(name=f"finds_{cause.name.lower()}") for cause in _OWN}
         self._refused, self._unended = Signal(name="refused"), Signal(name="unended")
-        self._machine = machine = OneHot(m, _STATES)
+        two_words = self.arch.header_words > 1
+        self._opens = _SECOND if two_words else "judge"
+        self._machine = machine = OneHot(m, (*_STATES, _SECOND) if two_words else _STATES)
         word, starts, taking = self.i.payload, Signal(), Signal(init=1)
         matches = self._verify(m)
         # Whether a word is taken in the next cycle: states that take one are left by the first word of a
         # packet, and the trailer by any. Said of the states themselves, it would take twice as many gates.
         admitted = machine.here["check"] & ~machine.then["check"]
-        leaves = self.i.valid & (word.first | machine.here["trailer"])
-        m.d.sync += taking.eq((taking & ~leaves) | admitted | machine.here["commit"])
+        m.d.sync += taking.eq((taking & ~self._leaves()) | admitted | machine.here["commit"])
         m.d.comb += [
             self.i.ready.eq(taking),
             starts.eq(self.i.valid & word.first),
@@ -122,8 +125,7 @@ class PacketReader(wiring.Component):
             self.word_valid.eq(machine.here["payload"] & self.i.valid & ~word.first),
             self.commit.eq(machine.here["commit"] & matches),
         ]
-        with m.If(taking & starts):
-            m.d.sync += self.header.eq(word.data[:64])
+        self._take_header(m, taking & starts)
         empty, final = self._count(m)
         faulted = self._report(m)
         begins = delay(m, self.header.opcode == Opcode.BEGIN, 1, "begins")
@@ -131,7 +133,7 @@ class PacketReader(wiring.Component):
             with m.If(self.i.valid & ~word.first):
                 m.d.comb += self._faults[ErrorCode.NO_SYNC].eq(1)
             with m.If(starts):
-                machine.enter("judge")
+                machine.enter(self._opens)
         with machine.state("judge"):
             m.d.comb += self.opened.eq(1)
             machine.enter("check")
@@ -140,6 +142,30 @@ class PacketReader(wiring.Component):
         self._receive(m, starts, final)
         self._conclude(m, matches, begins, faulted)
         return m
+
+    def _leaves(self) -> Value:
+        """Whether the word that is taken is the last one for a while: that of a header, or a CRC."""
+        here, first = self._machine.here, self.i.payload.first
+        last: Value = first | here["trailer"]
+        if self.arch.header_words > 1:
+            last = ~first & (here[_SECOND] | here["trailer"])
+        return self.i.valid & last
+
+    def _take_header(self, m: Module, starts: Value) -> None:
+        """Keep the header, whose first word comes with ``starts``."""
+        word = self.i.payload
+        header, whole = self.header.as_value(), arriving_header(self.arch, self.header.as_value(), word.data)
+        if self.arch.header_words == 1:
+            with m.If(starts):
+                m.d.sync += self.header.eq(whole)
+            return
+        with m.If(starts):
+            m.d.sync += header[: self.arch.stream_width].eq(word.data)
+        with self._machine.state(_SECOND):
+            with m.If(self.i.valid & ~word.first):
+                m.d.sync += header[self.arch.stream_width :].eq(word.data)
+                self._machine.enter("judge")
+            self._truncated(m, self.i.valid & word.first)
 
     def _count(self, m: Module) -> tuple[Signal, Signal]:
         """Return whether the packet has no payload, and whether one word of it is still to come."""
@@ -185,11 +211,11 @@ class PacketReader(wiring.Component):
         ]
         return crc.intact
 
-    def _truncated(self, m: Module, starts: Signal) -> None:
+    def _truncated(self, m: Module, starts: Value) -> None:
         """A packet starts before the one under way is complete."""
         with m.If(starts):
             m.d.comb += self._faults[ErrorCode.TRUNCATED].eq(1)
-            self._machine.enter("judge")
+            self._machine.enter(self._opens)
 
     def _check(self, m: Module, empty: Signal, faulted: Signal, begins: Value) -> None:
         """Drop, refuse, hold or admit the packet whose header has come."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,7 @@ __all__ = ["PacketWatch"]
 
 
 class PacketWatch(wiring.Component):
-    """Follow header, payload and CRC of the answers, whose first word after reset is a header.
+    """Follow header, payload and CRC of the answers; the first word after reset begins a header.
 
     Answers carry no SYNC: the header's length says where the next header is. ``last`` belongs to the
     word in ``word``, in the same cycle.
@@ -68,10 +68,17 @@ class PacketWatch(wiring.Component):
         m = Module()
         header: data.View = bundle(header_shape(), "header")
         inside, final, done, error = Signal(), Signal(), Signal(), Signal()
-        left = Signal.like(header.length)
+        left, opens, tells = Signal.like(header.length), ~inside, ~inside
+        if self.arch.header_words > 1:
+            # The opcode is in the first word, the length in the second.
+            tells = Signal(name="second")
+            with m.If(self.moved):
+                m.d.sync += tells.eq(opens)
+            m.d.comb += header.as_value().eq(Cat(self.word, self.word))
+        else:
+            m.d.comb += header.as_value().eq(self.word)
         m.d.comb += [
-            header.as_value().eq(self.word),
-            final.eq(inside & (left == 0)),
+            final.eq(~opens & ~tells & (left == 0)),
             self.last.eq(final & (self.every_packet | done | error)),
             self.packet.eq(final & self.moved),
             self.answered.eq(self.packet & (done | error)),
@@ -79,9 +86,10 @@ class PacketWatch(wiring.Component):
         ]
         with m.If(self.moved):
             m.d.sync += [left.eq(left - 1), inside.eq(~final)]
-            with m.If(~inside):
+            with m.If(tells):
+                m.d.sync += left.eq(header.length)
+            with m.If(opens):
                 m.d.sync += [
-                    left.eq(header.length),
                     done.eq(header.opcode == Opcode.DONE),
                     error.eq(header.opcode == Opcode.ERROR),
                 ]

@@ -71,7 +71,7 @@ class PsumBank(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.arch.psum_width
-        rows = plain_memory(signed(width), 2 * self.arch.groups)
+        rows = plain_memory(signed(width), 2 * self.arch.groups, platform, lut_ram=True)
         m.submodules.rows = rows
         write, read = rows.write_port(), rows.read_port(domain="comb")
         fetched, accumulator, own, shared, captured = (

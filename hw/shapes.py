@@ -1,6 +1,6 @@
 """The formats of ``spec`` as signal shapes, and the bundles that components pass to each other."""
 
-from amaranth.hdl import Module, Shape, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, enum
 
 from spec.arch import ArchConfig
@@ -13,6 +13,7 @@ __all__ = [
     "JOB_WIDTH",
     "ItemKind",
     "LoadKind",
+    "arriving_header",
     "beat_shape",
     "block_shape",
     "bundle",
@@ -60,6 +61,8 @@ class ItemKind(enum.Enum, shape=unsigned(3)):
     STATUS_HEADER = 4
     STATUS_DATA = 5
     STATUS_TRAILER = 6
+    BLOCK_LENGTH = 7
+    """Second word of a block's header, where that takes two."""
 
 
 def bundle(layout: data.Layout, name: str, *, reset_less: bool = False) -> data.View:
@@ -116,6 +119,13 @@ def parameters_shape() -> data.StructLayout:
 def header_shape() -> data.StructLayout:
     """``spec.packet.HEADER``."""
     return _shape(HEADER)
+
+
+def arriving_header(arch: ArchConfig, header: Value, word: Value) -> data.View:
+    """Return the header whose last word is ``word``, and whose first, if there are two, ``header`` has."""
+    width = header_shape().size
+    bits = word[:width] if arch.header_words == 1 else Cat(header[: width - arch.stream_width], word)
+    return data.View(header_shape(), bits)
 
 
 def _value_address(arch: ArchConfig) -> Shape:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,6 +17,8 @@ from spec.packet import Opcode
 __all__ = ["Status", "status_shape"]
 
 _STATES: Final = ("idle", "header", "choose", "load", "counter", "trailer")
+_LENGTH: Final = "length"
+"""State that sends the header's second word, where it takes two."""
 
 
 def status_shape(arch: ArchConfig) -> data.StructLayout:
@@ -79,12 +81,13 @@ class Status(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         due = Signal()
+        two_words = self.arch.header_words > 1
         error, done = self._headers(m)
         out, word, brief = self.o.payload, Signal(self.arch.stream_width, reset_less=True), Signal()
         m.d.comb += out.data.eq(word)
         with m.If(self.done):
             m.d.sync += due.eq(1)
-        writer = OneHot(m, _STATES)
+        writer = OneHot(m, (*_STATES, _LENGTH) if two_words else _STATES)
         with writer.state("idle"):
             m.d.comb += self.error.ready.eq(1)
             m.d.sync += [word.eq(Mux(self.error.valid, error, done)), brief.eq(self.error.valid)]
@@ -93,7 +96,8 @@ class Status(wiring.Component):
                 writer.enter("header")
             with m.If(~self.error.valid & due & self.settled):
                 m.d.sync += due.eq(0)
-        self._send(m, writer, word, brief)
+        self._send_header(m, writer, word, brief, Mux(brief, error, done) if two_words else None)
+        self._send(m, writer, word)
         m.d.comb += self.pending.eq(due | ~writer.here["idle"])
         return m
 
@@ -111,17 +115,38 @@ class Status(wiring.Component):
         ]
         return error, done
 
-    def _send(self, m: Module, writer: OneHot, word: Signal, brief: Signal) -> None:
-        """States that send a header and, unless it is ``brief``, the counters behind it."""
+    def _send_header(
+        self, m: Module, writer: OneHot, word: Signal, brief: Signal, header: Value | None
+    ) -> None:
+        """States that send the header in ``word``, and the rest of ``header`` if that is given.
+
+        Counters follow, unless the packet is ``brief``.
+        """
+        out = self.o.payload
+        with writer.state("header"):
+            m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
+            if header is not None:
+                with m.If(self.o.ready):
+                    m.d.sync += word.eq(header[self.arch.stream_width :])
+                    writer.enter(_LENGTH)
+            else:
+                self._leave_header(m, writer, brief)
+        if header is not None:
+            with writer.state(_LENGTH):
+                m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_DATA)]
+                self._leave_header(m, writer, brief)
+
+    def _leave_header(self, m: Module, writer: OneHot, brief: Signal) -> None:
+        with m.If(self.o.ready & brief):
+            writer.enter("trailer")
+        with m.If(self.o.ready & ~brief):
+            writer.enter("choose")
+
+    def _send(self, m: Module, writer: OneHot, word: Signal) -> None:
+        """States that send the counters and close the packet."""
         out = self.o.payload
         # A number stands for two cycles before its counter is sent, so this is in time.
         final = delay(m, self.number == len(COUNTERS) - 1, 1, "final")
-        with writer.state("header"):
-            m.d.comb += [self.o.valid.eq(1), out.kind.eq(ItemKind.STATUS_HEADER)]
-            with m.If(self.o.ready & brief):
-                writer.enter("trailer")
-            with m.If(self.o.ready & ~brief):
-                writer.enter("choose")
         with writer.state("choose"):
             writer.enter("load")
         with writer.state("load"):

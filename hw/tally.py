@@ -79,7 +79,7 @@ class Tally(wiring.Component):
         m.d.sync += [slot.eq(slot + 1), turns.eq(turns.rotate_left(1))]
         fresh = self._phases(m)
         short = self._count(m, turns)
-        counts = plain_memory(self.width, self.slots)
+        counts = plain_memory(self.width, self.slots, platform, lut_ram=True)
         m.submodules.counts = counts
         write, read = counts.write_port(), counts.read_port(domain="comb")
         # Three steps: read a count and choose what is added to it; add; write.

@@ -8,7 +8,8 @@ from typing import Final
 
 from sim.cocotb_mutants import JOB_VARIABLE, RESULT_NAME
 from sim.simulator import Build, run
-from sim.stream_run import INPUT_NAME, Pace, StreamResult, Words, read_result, write_input
+from sim.stream_run import INPUT_NAME, Pace, StreamResult, read_result, write_input
+from sim.words import Words
 
 __all__ = ["SELECT", "run_mutants", "selecting_wrapper"]
 
@@ -56,7 +57,7 @@ def run_mutants(
         From :func:`sim.stream_run.build_stream`, of a netlist in its :func:`selecting_wrapper`.
     stream_width : int
         Bits of one word (W).
-    words : ndarray of uint64, shape (n, W // 64)
+    words : Words
     numbers : sequence of int
         Mutants to run; 0 is the unmutated netlist.
     pace : Pace

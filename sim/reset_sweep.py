@@ -10,7 +10,8 @@ import numpy as np
 
 from sim.counted import counted
 from sim.simulator import COVERAGE_FILE, Build, Simulator, build, run
-from sim.stream_run import INPUT_NAME, Words, write_input
+from sim.stream_run import INPUT_NAME, write_input
+from sim.words import Words
 
 __all__ = ["AfterReset", "Sweep", "build_sweep", "run_sweep"]
 
@@ -50,7 +51,7 @@ class Sweep:
 
     Parameters
     ----------
-    before, job : ndarray of uint64, shape (n, stream_width // 64)
+    before, job : Words
         Words of the interrupted job, and of the one that must be exact.
     expected : int
         Words of the answer.

@@ -1,17 +1,17 @@
 // A resident simulator of module `mixvec`: jobs come in on standard input, answers leave on standard output.
 //
-// Numbers are 64 bits in the byte order of the machine; a stream word is WORDS of them, least significant
+// Numbers are 64 bits in the byte order of the machine; a stream word is PIECES of 32 bits, least significant
 // first. Once, at the start, the process says
 //
-//     GREETING, WORDS
+//     GREETING, PIECES
 //
 // A request is a header and the stream words that the design is offered:
 //
-//     moments, inputs, expected, patience, then inputs x WORDS numbers
+//     moments, inputs, expected, patience, then inputs x PIECES
 //
 // The answer is
 //
-//     ended, cycles, taken, given, first_in, last_out, then given x WORDS numbers,
+//     ended, cycles, taken, given, first_in, last_out, then given x PIECES,
 //     and, if moments is not 0, the cycle of every word taken, then of every word given
 //
 // A job starts where the one before left the design, the first one at power-up. One word is offered in every
@@ -84,27 +84,29 @@ void send(const void* data, size_t size) {
     }
 }
 
-// Ports of 64 bits are plain integers, wider ones arrays of 32-bit pieces.
-void put(QData& port, const uint64_t* word) { port = *word; }
-void get(const QData& port, uint64_t* word) { *word = port; }
+// Ports of 32 and 64 bits are plain integers, wider ones arrays of pieces.
+void put(IData& port, const uint32_t* word) { port = *word; }
+void get(const IData& port, uint32_t* word) { *word = port; }
+void put(QData& port, const uint32_t* word) { port = word[0] | static_cast<uint64_t>(word[1]) << 32; }
 
-template <std::size_t N>
-void put(VlWide<N>& port, const uint64_t* word) {
-    for (std::size_t piece = 0; piece < N; piece += 2) {
-        port[piece] = static_cast<EData>(word[piece / 2]);
-        port[piece + 1] = static_cast<EData>(word[piece / 2] >> 32);
-    }
+void get(const QData& port, uint32_t* word) {
+    word[0] = static_cast<uint32_t>(port);
+    word[1] = static_cast<uint32_t>(port >> 32);
 }
 
 template <std::size_t N>
-void get(const VlWide<N>& port, uint64_t* word) {
-    for (std::size_t piece = 0; piece < N; piece += 2)
-        word[piece / 2] = port[piece] | static_cast<uint64_t>(port[piece + 1]) << 32;
+void put(VlWide<N>& port, const uint32_t* word) {
+    for (std::size_t piece = 0; piece < N; ++piece) port[piece] = word[piece];
+}
+
+template <std::size_t N>
+void get(const VlWide<N>& port, uint32_t* word) {
+    for (std::size_t piece = 0; piece < N; ++piece) word[piece] = port[piece];
 }
 
 class Device {
   public:
-    static constexpr size_t WORDS = sizeof(Vtop::i_payload) / sizeof(uint64_t);
+    static constexpr size_t PIECES = sizeof(Vtop::i_payload) / sizeof(uint32_t);
 
     Device() : context(new VerilatedContext), top(new Vtop(context.get())) {
         top->clk = 0;
@@ -113,7 +115,7 @@ class Device {
         top->eval();
     }
 
-    Answer run(const Request& request, const std::vector<uint64_t>& inputs, std::vector<uint64_t>& outputs,
+    Answer run(const Request& request, const std::vector<uint32_t>& inputs, std::vector<uint32_t>& outputs,
                std::vector<uint64_t>& taken, std::vector<uint64_t>& given) {
         Answer answer{};
         for (uint64_t still = 0; still < request.patience; ++answer.cycles) {
@@ -124,7 +126,7 @@ class Device {
             if (answer.cycles % WATCH == 0) leave_if_alone();
             // The word that is offered changes only when it is taken, so it may as well be set again.
             top->i_valid = answer.taken < request.inputs;
-            if (top->i_valid) put(top->i_payload, &inputs[answer.taken * WORDS]);
+            if (top->i_valid) put(top->i_payload, &inputs[answer.taken * PIECES]);
             top->eval();
             const bool takes = top->i_valid && top->i_ready, gives = top->o_valid;
             if (takes) {
@@ -132,8 +134,8 @@ class Device {
                 if (request.moments) taken.push_back(answer.cycles);
             }
             if (gives) {
-                outputs.resize(outputs.size() + WORDS);
-                get(top->o_payload, &outputs[answer.given++ * WORDS]);
+                outputs.resize(outputs.size() + PIECES);
+                get(top->o_payload, &outputs[answer.given++ * PIECES]);
                 answer.last_out = answer.cycles;
                 if (request.moments) given.push_back(answer.cycles);
             }
@@ -160,17 +162,20 @@ class Device {
 int main() {
     parent = getppid();
     Device device;
-    const uint64_t greeting[] = {GREETING, Device::WORDS};
+    const uint64_t greeting[] = {GREETING, Device::PIECES};
     send(greeting, sizeof greeting);
-    std::vector<uint64_t> inputs, outputs, taken, given;
+    std::vector<uint32_t> inputs, outputs;
+    std::vector<uint64_t> taken, given;
     while (true) {
         Request request;
         receive(&request, sizeof request);
-        inputs.resize(request.inputs * Device::WORDS);
-        receive(inputs.data(), inputs.size() * sizeof(uint64_t));
-        for (auto* kept : {&outputs, &taken, &given}) kept->clear();
+        inputs.resize(request.inputs * Device::PIECES);
+        receive(inputs.data(), inputs.size() * sizeof(uint32_t));
+        outputs.clear();
+        for (auto* kept : {&taken, &given}) kept->clear();
         const Answer answer = device.run(request, inputs, outputs, taken, given);
         send(&answer, sizeof answer);
-        for (const auto* kept : {&outputs, &taken, &given}) send(kept->data(), kept->size() * sizeof(uint64_t));
+        send(outputs.data(), outputs.size() * sizeof(uint32_t));
+        for (const auto* kept : {&taken, &given}) send(kept->data(), kept->size() * sizeof(uint64_t));
     }
 }

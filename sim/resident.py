@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sim.errors import SimulatorError
 from sim.executable import build_executable
 from sim.stream_run import StreamResult
+from sim.words import PIECE_WIDTH, check_width, words_of
 
 __all__ = ["Moments", "ResidentSimulator", "build_resident"]
 
@@ -45,17 +46,16 @@ def build_resident(verilog_source: str, stream_width: int) -> Path:
     ----------
     verilog_source : str
     stream_width : int
-        Bits of one word, a multiple of 64.
+        Bits of one word, a multiple of 32.
 
     Raises
     ------
     ValueError
-        If ``stream_width`` is not a multiple of 64.
+        If ``stream_width`` is not a multiple of 32.
     SimulatorError
         If a tool is missing, the design does not compile, or there is no room for it.
     """
-    if stream_width < 64 or stream_width % 64:
-        raise ValueError(f"stream_width must be a multiple of 64, not {stream_width}")
+    check_width(stream_width)
     return build_executable(verilog_source, top=_TOP, sources=_SOURCES, parameters={"W": stream_width})
 
 
@@ -71,7 +71,7 @@ class ResidentSimulator:
     verilog_source : str
         Verilog with the module ``mixvec``.
     stream_width : int
-        Bits of one word, a multiple of 64.
+        Bits of one word, a multiple of 32.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class ResidentSimulator:
             raise SimulatorError(f"the simulator cannot start: {error.strerror}; delete {program}") from None
         self._end = weakref.finalize(self, _end, self._process, self._errors)
         greeting = self._numbers(2)
-        if greeting.tolist() != [_GREETING, stream_width // 64]:
+        if greeting.tolist() != [_GREETING, stream_width // PIECE_WIDTH]:
             self._end()
             raise SimulatorError(f"{program} is not a simulator of this version; delete its folder")
 
@@ -175,8 +175,7 @@ class ResidentSimulator:
         except OSError:
             raise self._death() from None
         ended, cycles, taken, given, first_in, last_out = self._numbers(_HEADER).tolist()
-        columns = self.stream_width // 64
-        outputs = self._numbers(given * columns).reshape(given, columns)
+        outputs = words_of(self._bytes(given * self.stream_width // 8), self.stream_width)
         end = last_out + 1 if ended else cycles
         result = StreamResult(
             words=outputs,
@@ -188,11 +187,14 @@ class ResidentSimulator:
         return result, self._numbers(taken + given if moments else 0)
 
     def _numbers(self, count: int) -> Cycles:
+        return np.frombuffer(self._bytes(8 * count), np.uint64)
+
+    def _bytes(self, count: int) -> bytes:
         assert self._process.stdout is not None
-        data = self._process.stdout.read(8 * count)
-        if len(data) < 8 * count:
+        data = self._process.stdout.read(count)
+        if len(data) < count:
             raise self._death()
-        return np.frombuffer(data, np.uint64)
+        return data
 
     def _death(self) -> SimulatorError:
         """Say how the process ended."""

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from sim.cocotb_stream import RESULT_VARIABLE
 from sim.counted import counted
 from sim.simulator import COVERAGE_FILE, Build, Simulator, SimulatorError, build, run
+from sim.words import PIECE_WIDTH, Words, check_width, words_of
 
 __all__ = [
     "DUT",
     "INPUT_NAME",
     "Pace",
     "StreamResult",
-    "Words",
     "build_stream",
     "read_result",
     "run_stream",
@@ -29,8 +28,6 @@ __all__ = [
 
 DUT: Final = "mixvec"
 INPUT_NAME: Final = "input.bin"
-
-Words = npt.NDArray[np.uint64]
 
 _OUTPUT_NAME: Final = "output.bin"
 _HARNESS: Final = Path(__file__).with_name("harness.v")
@@ -42,8 +39,8 @@ class StreamResult:
 
     Parameters
     ----------
-    words : ndarray of uint64, shape (n, stream_width // 64)
-        Output words in order; column 0 is the least significant.
+    words : Words
+        Output words in order.
     cycles : int
         Clock cycles from the first accepted input word to the last output word, both included; up to
         the end of the run if it timed out, 0 if nothing moved.
@@ -70,6 +67,11 @@ class StreamResult:
     last_out: int = 0
     times_in: int = 0
     times_out: int = 0
+
+    @property
+    def answer(self) -> bytes:
+        """The output words as bytes, in little-endian order."""
+        return self.words.astype("<u4", copy=False).tobytes()
 
 
 @dataclass(frozen=True)
@@ -153,12 +155,11 @@ def build_stream(
     Raises
     ------
     ValueError
-        If ``stream_width`` is not a multiple of 64.
+        If ``stream_width`` is not a multiple of 32.
     SimulatorError
         If a tool is missing or the design does not compile.
     """
-    if stream_width < 64 or stream_width % 64:
-        raise ValueError(f"stream_width must be a multiple of 64, not {stream_width}")
+    check_width(stream_width)
     return build(
         [_HARNESS, counted(verilog_source) if coverage else verilog_source],
         top="harness",
@@ -197,9 +198,9 @@ def run_stream(
     verilog_source : str
         Verilog with the module ``mixvec``.
     stream_width : int
-        Bits of one word (W), a multiple of 64.
-    words : sequence of int, or ndarray of uint64, shape (n, W // 64)
-        Input words; of an array, column 0 is the least significant.
+        Bits of one word (W), a multiple of 32.
+    words : sequence of int, or Words
+        Input words.
     simulator : Simulator
     stall_i, stall_o : float
         Chance that a side pauses in a cycle, in steps of 1/256.
@@ -230,6 +231,7 @@ def run_stream(
         If a tool is missing, the design does not compile, the simulator breaks down, or an output word
         has unknown bits (Icarus).
     """
+    check_width(stream_width)
     inputs = _as_array(words, stream_width)
     pace = Pace(stall_i, stall_o, seed, limit, expected, quiet, reset_at, resume, lazy)
     if coverage is not None and simulator is not Simulator.VERILATOR:
@@ -261,7 +263,7 @@ def run_stream(
 def write_input(file: Path, words: Words) -> None:
     """Write input words as the harness reads them."""
     # $fread puts the first byte of a word highest.
-    file.write_bytes(words[:, ::-1].astype(">u8").tobytes())
+    file.write_bytes(words[:, ::-1].astype(">u4").tobytes())
 
 
 def read_result(folder: Path, counters_file: Path, stream_width: int) -> StreamResult:
@@ -277,8 +279,7 @@ def read_result(folder: Path, counters_file: Path, stream_width: int) -> StreamR
         raise SimulatorError("the harness could not read all of its input words")
     if counters["unknown_output"]:
         raise SimulatorError(f"an output word of `{DUT}` has unknown bits")
-    outputs = np.fromfile(folder / _OUTPUT_NAME, dtype="<u8").astype(np.uint64, copy=False)
-    return _result(outputs.reshape(-1, stream_width // 64), counters)
+    return _result(words_of((folder / _OUTPUT_NAME).read_bytes(), stream_width), counters)
 
 
 def _result(words: Words, counters: dict[str, int]) -> StreamResult:
@@ -298,15 +299,14 @@ def _result(words: Words, counters: dict[str, int]) -> StreamResult:
 
 
 def _as_array(words: Sequence[int] | Words, stream_width: int) -> Words:
-    columns = stream_width // 64
+    columns = stream_width // PIECE_WIDTH
     if isinstance(words, np.ndarray):
-        if words.dtype != np.uint64 or words.ndim != 2 or words.shape[1] != columns:
+        if words.dtype != np.uint32 or words.ndim != 2 or words.shape[1] != columns:
             raise ValueError(
-                f"words must be uint64 of shape (n, {columns}), not {words.dtype} of shape {words.shape}"
+                f"words must be uint32 of shape (n, {columns}), not {words.dtype} of shape {words.shape}"
             )
         return words
     for word in words:
         if not 0 <= word < 1 << stream_width:
             raise ValueError(f"a word must fit {stream_width} bits, not {word:#x}")
-    data = b"".join(word.to_bytes(stream_width // 8, "little") for word in words)
-    return np.frombuffer(data, dtype="<u8").astype(np.uint64, copy=False).reshape(-1, columns)
+    return words_of(b"".join(word.to_bytes(stream_width // 8, "little") for word in words), stream_width)

@@ -7,6 +7,7 @@ from hw.emit import emit_component
 from hw.family import Family
 from sim.component import run_component_test
 from sim.ecp5.cells import ecp5_models
+from sim.ice40_cells import ice40_models
 from spec.arch import ArchConfig
 
 __all__ = ["models", "run_subject", "simulate_subject", "subject_arch"]
@@ -45,7 +46,13 @@ def run_subject(verilog: str, module: str, arch: ArchConfig | None = None) -> No
 
 def models(family: Family) -> str:
     """Return Verilog models of the primitives of ``family``."""
-    return "\n" + ecp5_models() if family is Family.ECP5 else ""
+    match family:
+        case Family.ECP5:
+            return "\n" + ecp5_models()
+        case Family.ICE40:
+            return "\n" + ice40_models()
+        case _:
+            return ""
 
 
 def subject_arch() -> ArchConfig:

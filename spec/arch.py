@@ -18,20 +18,24 @@ from pydantic import (
 from spec.errors import ConfigError
 from spec.numbers import OUTPUT_WIDTH
 from spec.planes import Plane, weight_planes
+from spec.presets import PRESETS
 
-__all__ = ["PRESETS", "ArchConfig"]
+__all__ = ["ArchConfig"]
 
 _POWERS: Final = {
     "lanes": (1, 16),
     "segment": (1, 256),
     "activation_width": (2, 8),
-    "stream_width": (64, 1024),
+    "stream_width": (32, 1024),
     "activation_depth": (2, 1 << 16),
     "value_depth": (16, 1 << 20),
     "record_depth": (2, 1 << 16),
     "block_depth": (2, 1 << 12),
     "queue_depth": (4, 64),
 }
+_HEADER_WIDTH: Final = 64
+_DESCRIPTOR_WIDTH: Final = 16
+"""Bits of a block descriptor behind its position, where no block is split."""
 _MOST_OUTPUT_BLOCKS: Final = 1 << 12
 _TREE_COLUMNS: Final = 8
 """Columns that a drain tree serves where there are several trees."""
@@ -62,7 +66,8 @@ class ArchConfig(BaseModel):
     advance_width : int
         Bits of a record's advance field.
     stream_width : int
-        Bits of one word of the input and of the output stream (W).
+        Bits of one word of the input and of the output stream (W). 32 only for a single cluster without split
+        slots and output stage.
     activation_depth : int
         Words of L inputs in one of the two activation buffers: K of one pass is at most this times L.
     value_depth : int
@@ -75,7 +80,8 @@ class ArchConfig(BaseModel):
         Vectors the zero-skip controller looks ahead.
     split_slots : int
         Blocks that may be split along K and be under way at once; a power of two, or 0 with a single cluster,
-        which has nobody to share blocks with: there is no split adder then.
+        which has nobody to share blocks with: there is no split adder then. 0 by default with words of 32
+        bits.
     output_blocks : int
         Blocks of a layer whose output parameters fit on chip; a power of two, or 0: there is no output
         stage, and every answer is psums. See ``spec.outputs``.
@@ -120,11 +126,13 @@ class ArchConfig(BaseModel):
         clusters = filled.get("clusters", 1)
         if not isinstance(widest, int) or not isinstance(clusters, int):
             return data
+        # A single cluster needs no split slots, and with such words it can have none.
+        narrow = clusters == 1 and 0 < filled.get("stream_width", 0) < _HEADER_WIDTH
         derived = {
             "segment": 8 * lanes,
             "stream_width": max(64, lanes << (widest - 1).bit_length()),
             "activation_depth": max(4096 // lanes, 256),
-            "split_slots": 1 << max(clusters - 1, 1).bit_length(),
+            "split_slots": 0 if narrow else 1 << max(clusters - 1, 1).bit_length(),
         }
         for name, value in derived.items():
             # No split slots at all is a choice of its own.
@@ -163,6 +171,7 @@ class ArchConfig(BaseModel):
                 raise ValueError(
                     f"`stream_width` must be at least lanes x {name} = {bits} bits, not {self.stream_width}"
                 )
+        self._check_narrow()
         if self.activation_depth < self.groups:
             raise ValueError(
                 f"`activation_depth` must hold one segment, {self.groups} words, not {self.activation_depth}"
@@ -171,6 +180,22 @@ class ArchConfig(BaseModel):
         if self.value_depth < stripe:
             raise ValueError(f"`value_depth` must hold one stripe, {stripe} beats, not {self.value_depth}")
         return self
+
+    def _check_narrow(self) -> None:
+        """What words shorter than a header leave out: blocks whose header is written anew on its way."""
+        if self.stream_width >= _HEADER_WIDTH:
+            return
+        if self.split_slots or self.output_blocks:
+            raise ValueError(
+                f"`stream_width` must be at least {_HEADER_WIDTH} with split slots or an output stage, not "
+                f"{self.stream_width}; set `split_slots` and `output_blocks` to 0, with a single cluster"
+            )
+        most = 1 << self.stream_width - _DESCRIPTOR_WIDTH
+        if self.max_inputs > most:
+            raise ValueError(
+                f"`activation_depth` x lanes must be at most {most} inputs with words of {self.stream_width} "
+                f"bits, which a block descriptor must fit in, not {self.max_inputs}"
+            )
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, int]:
@@ -238,6 +263,11 @@ class ArchConfig(BaseModel):
         return 16 if self.psum_width <= 16 else 32
 
     @property
+    def header_words(self) -> int:
+        """Stream words that a packet's header takes: 1, or 2 of 32 bits."""
+        return -(-_HEADER_WIDTH // self.stream_width)
+
+    @property
     def psums_per_word(self) -> int:
         """Psums in one word of the output stream."""
         return self.stream_width // self.output_width
@@ -275,7 +305,7 @@ class ArchConfig(BaseModel):
     @property
     def collect_cycles(self) -> int:
         """Cycles in which the collect chain takes one block: choice, header, words, trailer."""
-        return self.words_per_block + 3
+        return self.words_per_block + self.header_words + 2
 
     @property
     def fingerprint(self) -> int:
@@ -335,39 +365,3 @@ def _sentence(error: ValidationError) -> str:
         case _:
             rule = first["msg"].replace("Input should", "must")
             return f"`{field}` {rule}, not {value!r}"
-
-
-PRESETS: Final[dict[str, dict[str, int]]] = {
-    "tiny": {"clusters": 1, "lanes": 2, "tokens": 2},
-    # One token at a time, as in generation: every weight is used once, so the stream must bring 16 of them
-    # per cycle, and memories are small, so that a pass loads while the one before is multiplied.
-    "token": {
-        "clusters": 4,
-        "lanes": 4,
-        "tokens": 1,
-        "stream_width": 256,
-        "activation_depth": 128,
-        "value_depth": 1024,
-    },
-    "small": {"clusters": 1, "lanes": 4, "tokens": 4},
-    "small_int8": {"clusters": 1, "lanes": 4, "tokens": 4, "output_blocks": 64},
-    "ulx3s": {
-        "clusters": 2,
-        "lanes": 4,
-        "tokens": 16,
-        "activation_depth": 512,
-        "value_depth": 8192,
-        "stream_width": 128,
-    },
-    # What leaves a tenth of the board's registers free, which are scarcest there.
-    "tang_nano_9k": {
-        "clusters": 1,
-        "lanes": 2,
-        "tokens": 1,
-        "psum_width": 24,
-        "activation_depth": 1024,
-        "block_depth": 32,
-        "split_slots": 0,
-    },
-    "paper": {"clusters": 32, "lanes": 8, "tokens": 16, "stream_width": 512},
-}

@@ -4,10 +4,10 @@ A stream is a sequence of words of W bits, bytes in little-endian order. A packe
 
     SYNC, header, ``length`` payload words, CRC word
 
-SYNC is one fixed word. Where the header, a payload or a CRC word equals it, STUFF follows it; SYNC
-followed by anything else starts a packet, whatever was expected, so a receiver finds its feet again
-after any damage. A packet on the way out is the same without SYNC and STUFF. The CRC word is the
-CRC-32 (IEEE 802.3, as in zlib) of header and payload, zero-extended.
+The header has 64 bits: one word, or two of 32. SYNC is one fixed word. Where a word of header, payload or
+CRC equals it, STUFF follows it; SYNC followed by anything else starts a packet, whatever was expected, so a
+receiver finds its feet again after any damage. A packet on the way out is the same without SYNC and STUFF.
+The CRC word is the CRC-32 (IEEE 802.3, as in zlib) of header and payload, zero-extended.
 """
 
 import zlib
@@ -24,6 +24,7 @@ from spec.outputs import parameter_words, table_words
 
 __all__ = [
     "HEADER",
+    "HEADER_BYTES",
     "HOST_ONLY",
     "MAX_LENGTH",
     "STUFF_BYTES",
@@ -33,6 +34,7 @@ __all__ = [
     "Opcode",
     "Packet",
     "Stored",
+    "answer_bytes",
     "descriptor_layout",
     "frame_answer",
     "frame_packet",
@@ -125,11 +127,13 @@ HEADER: Final = Layout(
 MAX_LENGTH: Final = (1 << 24) - 1
 SYNC_BYTES: Final = bytes.fromhex("6d7865a35ac33c96")
 STUFF_BYTES: Final = bytes.fromhex("6d7865a35ac33c69")
+HEADER_BYTES: Final = 8
+_LEAST_WORD_BYTES: Final = 4
 
 
 @dataclass(frozen=True)
 class Header:
-    """The one header word of a packet."""
+    """What a packet says of itself."""
 
     opcode: int
     length: int = 0
@@ -195,13 +199,18 @@ def length_limit(opcode: int, arch: ArchConfig) -> int:
             return MAX_LENGTH
 
 
+def _header_words(word_bytes: int) -> int:
+    """As ``ArchConfig.header_words``."""
+    return max(HEADER_BYTES // word_bytes, 1)
+
+
 def _body(header: Header, payload: bytes, word_bytes: int) -> bytes:
     """Header, payload and CRC word."""
     if len(payload) != header.length * word_bytes:
         raise FormatError(
             f"a payload of {header.length} words has {header.length * word_bytes} bytes, not {len(payload)}"
         )
-    body = header.encode().to_bytes(word_bytes, "little") + payload
+    body = header.encode().to_bytes(max(word_bytes, HEADER_BYTES), "little") + payload
     return body + zlib.crc32(body).to_bytes(word_bytes, "little")
 
 
@@ -218,7 +227,9 @@ def frame_answer(header: Header, payload: bytes, word_bytes: int) -> bytes:
 
 
 def framing_words(word_bytes: int) -> tuple[bytes, bytes]:
-    """Return SYNC and STUFF as stream words: repeated to fill one."""
+    """Return SYNC and STUFF as stream words: repeated to fill one, or cut to 32 bits."""
+    if word_bytes < len(SYNC_BYTES):
+        return SYNC_BYTES[:word_bytes], STUFF_BYTES[-word_bytes:]
     repeats = word_bytes // len(SYNC_BYTES)
     return SYNC_BYTES * repeats, STUFF_BYTES * repeats
 
@@ -244,6 +255,8 @@ def word_bytes_of(data: Stored) -> int:
     FormatError
         If ``data`` does not start with SYNC.
     """
+    if data[:4] == SYNC_BYTES[:4] and data[:8] != SYNC_BYTES:
+        return _LEAST_WORD_BYTES
     repeats = 0
     while data[repeats * 8 : repeats * 8 + 8] == SYNC_BYTES:
         repeats += 1
@@ -272,14 +285,19 @@ def read_packets(data: Stored, word_bytes: int) -> Iterator[Packet]:
         offset = end
 
 
+def answer_bytes(head: bytes, word_bytes: int) -> int:
+    """Return the bytes of the answer that begins with the 8 of ``head``: header, payload and CRC."""
+    length = Header.decode(int.from_bytes(head, "little")).length
+    return (_header_words(word_bytes) + length + 1) * word_bytes
+
+
 def read_answers(data: bytes, word_bytes: int) -> Iterator[Packet]:
     """Yield the packets of a stream on the way out; errors as in :func:`read_packets`."""
     offset = 0
     while offset < len(data):
-        length = Header.decode(int.from_bytes(data[offset : offset + word_bytes], "little")).length
-        end = offset + (length + 2) * word_bytes
+        end = offset + answer_bytes(data[offset : offset + HEADER_BYTES], word_bytes)
         header, payload = _open(data[offset:end], word_bytes, offset)
-        yield Packet(header, payload, length + 2)
+        yield Packet(header, payload, (end - offset) // word_bytes)
         offset = end
 
 
@@ -296,12 +314,13 @@ def _next_start(data: Stored, start: int, sync: bytes, stuff: bytes) -> int:
 
 def _open(body: bytes, word_bytes: int, offset: int) -> tuple[Header, bytes]:
     """Check one packet's header, length and CRC."""
-    if len(body) < 2 * word_bytes or len(body) % word_bytes:
+    head = _header_words(word_bytes) * word_bytes
+    if len(body) < head + word_bytes or len(body) % word_bytes:
         raise FormatError(f"byte {offset}: the packet is cut off after {len(body)} bytes")
-    header = Header.decode(int.from_bytes(body[:word_bytes], "little"))
-    words = len(body) // word_bytes - 2
+    header = Header.decode(int.from_bytes(body[:head], "little"))
+    words = (len(body) - head) // word_bytes - 1
     if header.length != words:
         raise FormatError(f"byte {offset}: the header announces {header.length} words, but {words} follow")
     if zlib.crc32(body[:-word_bytes]) != int.from_bytes(body[-word_bytes:], "little"):
         raise FormatError(f"byte {offset}: the CRC does not match the packet")
-    return header, body[word_bytes:-word_bytes]
+    return header, body[head:-word_bytes]

@@ -100,8 +100,11 @@ class Receiver:
         self.receipt: Final = Receipt()
         """What has been told so far."""
         self._size = arch.stream_width // 8
+        self._head_bytes = arch.header_words * self._size
         self._layer = _Layer(arch)
         self._after_sync = False
+        # Words of a header that is not complete, and the header of the packet under way.
+        self._head = b""
         self._header: Header | None = None
         self._body = bytearray()
         # Between an error and the next sound BEGIN nothing more is told, and nothing but a BEGIN is read.
@@ -131,18 +134,31 @@ class Receiver:
 
     def _take(self, word: bytes) -> None:
         """A word of the packet under way, or of none."""
-        if self._header is None:
+        if self._head:
+            self._complete(word)
+        elif self._header is None:
             self._tell(ErrorCode.NO_SYNC, _NO_OPCODE)
-        elif len(self._body) == (1 + self._header.length) * self._size:
+        elif len(self._body) == self._head_bytes + self._header.length * self._size:
             self._close(self._header, word)
         else:
             self._body += word
 
     def _open(self, word: bytes) -> None:
-        """Judge a packet by its header; one that is under way is cut off."""
+        """Begin a packet; one that is under way is cut off."""
         if self._header is not None:
             self._tell(ErrorCode.TRUNCATED, self._header.opcode)
-        header, self._header = Header.decode(int.from_bytes(word[:8], "little")), None
+        elif self._head:
+            self._tell(ErrorCode.TRUNCATED, self._head[0])
+        self._head, self._header = b"", None
+        self._complete(word)
+
+    def _complete(self, word: bytes) -> None:
+        """Go on with a header, and judge the packet by it once it is complete."""
+        self._head += word
+        if len(self._head) < self._head_bytes:
+            return
+        head, self._head = self._head, b""
+        header = Header.decode(int.from_bytes(head[:8], "little"))
         begins = header.opcode == Opcode.BEGIN
         if self._lost and not begins:
             return
@@ -153,7 +169,7 @@ class Receiver:
         if begins and self._layer.begun and not self._lost:
             tags = self._layer.tag, header.tag
             self.receipt.errors.append(ToldError(ErrorCode.NO_END, header.opcode, tags))
-        self._header, self._body = header, bytearray(word)
+        self._header, self._body = header, bytearray(head)
 
     def _close(self, header: Header, crc: bytes) -> None:
         """Compare the CRC; a sound packet counts."""
@@ -165,7 +181,7 @@ class Receiver:
             self._lost = False
         if header.opcode == Opcode.END:
             self.receipt.done.append(self._layer.tag)
-        self._layer.step(header, bytes(self._body[self._size :]))
+        self._layer.step(header, bytes(self._body[self._head_bytes :]))
         if header.opcode == Opcode.ACTIVATIONS:
             self.receipt.jobs.append(self._layer.job())
 

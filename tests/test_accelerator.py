@@ -28,7 +28,7 @@ from sw.layer import QuantizedLayer
 from sw.reference import execute
 from tests.slices import often
 
-OFTEN = ("tiny", "one_pe", "three_clusters", "cramped", "weights_3", "two_trees")
+OFTEN = ("tiny", "one_pe", "three_clusters", "cramped", "narrow_words", "weights_3", "two_trees")
 EVERY_ARCH = pytest.mark.parametrize("name", often(ARCHS, OFTEN))
 
 
@@ -241,7 +241,7 @@ def test_a_word_and_a_cycle_that_differ_are_seen() -> None:
     arch, jobs = ARCHS["tiny"], jobs_of("tiny")[:2]
     run = send_jobs(jobs, arch)
     words = run.words.copy()
-    words[3] ^= np.uint64(1 << 20)
+    words[3] ^= np.uint32(1 << 20)
 
     assert differences(run, run) == []
     assert [one.split(" is ")[0] for one in differences(run, replace(run, words=words))] == ["word 3 out"]

@@ -18,9 +18,10 @@ from boards.line import SerialLine
 from boards.platform_top import uart_divisor
 from boards.session import Session
 from boards.uart import UartReceiver, UartTransmitter
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError, LinkError
 from spec.link import Frame, FrameReader, Identity, Kind, encode_frame
+from spec.presets import PRESETS
 
 ARCH = ArchConfig.load("tiny")
 

@@ -16,7 +16,7 @@ from codesign.mutation.source_text import SourceText
 from sim.simulator import Build, SimulatorError
 from sim.stream_run import Pace, build_stream
 
-WORDS = np.random.default_rng(3).integers(0, 1 << 64, (40, 1), dtype=np.uint64)
+WORDS = np.random.default_rng(3).integers(0, 1 << 32, (40, 2), dtype=np.uint32)
 INVERTER = """
 module mixvec(input clk, input rst,
   input [63:0] i__payload, input i__valid, output i__ready,

@@ -9,7 +9,8 @@ from hw.accelerator import Accelerator
 from hw.emit import emit_verilog
 from hw.family import Family
 from hw.resources import block_memories, ecp5_memory_blocks, multipliers
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
+from spec.presets import PRESETS
 
 _MODULE = re.compile(r"^module (\\\S+|\w+) ?\(.*?^endmodule", re.MULTILINE | re.DOTALL)
 _INSTANCE = re.compile(r"^  (\\\S+|\w+) +(?:#\(\n(?:    .*\n)*?  \) )?(?:\\\S+|\w+) +\(\n", re.MULTILINE)

@@ -9,7 +9,8 @@ import typer
 from codesign.commands.options import JsonFlag, Seed
 from codesign.console import note, print_json, print_tables, waiting
 from codesign.files import output_folder
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
+from spec.presets import PRESETS
 
 if TYPE_CHECKING:
     from codesign.board_builder import BoardBuild

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
-from spec.arch import PRESETS
 from spec.errors import ConfigError
 from spec.link import BAUD
+from spec.presets import PRESETS
 
 if TYPE_CHECKING:
     from sw.unpack import PackedLayer

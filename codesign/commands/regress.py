@@ -7,8 +7,8 @@ import typer
 
 from codesign.commands.options import JsonFlag, Seed
 from codesign.console import note, print_json, print_tables, progress
-from spec.arch import PRESETS
 from spec.errors import ConfigError
+from spec.presets import PRESETS
 
 __all__ = ["regress"]
 

@@ -12,9 +12,10 @@ from codesign.commands.options import JsonFlag
 from codesign.console import print_json, print_tables, waiting
 from codesign.files import output_file, output_folder
 from hw.family import Family
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
 from spec.bus import Bus
 from spec.errors import ConfigError
+from spec.presets import PRESETS
 
 __all__ = ["rtl"]
 
@@ -35,7 +36,10 @@ def rtl(
     ] = Bus.STREAM,
     family: Annotated[
         Family,
-        typer.Option("--family", help="ecp5 places DSP blocks and block RAMs, gowin asks for block RAMs."),
+        typer.Option(
+            "--family",
+            help="ecp5 places DSP blocks and block RAMs, ice40 DSP blocks; it and gowin ask for block RAMs.",
+        ),
     ] = Family.GENERIC,
     filelist: Annotated[
         Path | None,

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from codesign.console import note
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
+from spec.presets import PRESETS
 
 __all__ = ["twin"]
 

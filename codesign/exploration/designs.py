@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from codesign.pruned import kept_count
-from spec.arch import PRESETS, ArchConfig
+from spec.arch import ArchConfig
 from spec.errors import ConfigError
+from spec.presets import PRESETS
 
 __all__ = ["Design", "DesignSpace", "Pruning", "base_fields"]
 

@@ -68,7 +68,7 @@ class RtlFuzzer:
             return [f"hangs in malformed streams {culprit.first} to {culprit.last} or the job behind them"]
         cases = [one.case for one in stretches]
         try:
-            return aftermath_defects(cases, result.words.astype("<u8").tobytes(), arch, stalled=stalled)
+            return aftermath_defects(cases, result.answer, arch, stalled=stalled)
         except ValueError as error:
             return [f"the answer does not consist of packets: {error}"]
 

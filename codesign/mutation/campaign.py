@@ -100,7 +100,7 @@ def _run_sound(model: Build, stream_width: int, program: Program) -> StreamResul
     ((_, result),) = run_mutants(model, stream_width, program.words, [0], pace)
     if result is None or result.timed_out:
         raise SimulatorError(f"the unmutated design hangs in {program.name}")
-    wrong = program.defects(result.words.tobytes())
+    wrong = program.defects(result.answer)
     if wrong:
         raise SimulatorError(f"the unmutated design is wrong in {program.name}: {wrong[0]}")
     return result
@@ -112,8 +112,8 @@ def _outcome(program: Program, sound: StreamResult, result: StreamResult | None)
         return Outcome(Fate.BREAKDOWN, program.name)
     if result.timed_out:
         return Outcome(Fate.HANG, program.name)
-    answer = result.words.tobytes()
-    if answer == sound.words.tobytes():
+    answer = result.answer
+    if answer == sound.answer:
         return None
     wrong = program.defects(answer)
     return Outcome(Fate.WRONG if wrong else Fate.ACCEPTED, program.name, wrong[:3])

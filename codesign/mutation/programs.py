@@ -21,7 +21,8 @@ from codesign.regression.resets import reset_trial
 from codesign.regression.restreamed import with_note
 from codesign.regression.runs import split_answers
 from codesign.regression.scenario import draw_scenario
-from sim.stream_run import Pace, Words
+from sim.stream_run import Pace
+from sim.words import Words, words_of
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.numbers import signed_range
@@ -44,7 +45,7 @@ class Program:
     Parameters
     ----------
     name : str
-    words : ndarray of uint64, shape (n, stream_width // 64)
+    words : Words
     judge : callable
         Takes the bytes of the answer; returns a sentence for everything wrong, as PyTorch, the cycle model
         and the rules for damaged streams have it.
@@ -96,8 +97,8 @@ def programs(arch: ArchConfig, scenarios: int) -> Iterator[Program]:
 def _long_note(arch: ArchConfig) -> list[Job]:
     """A job behind a packet longer than any memory, which the core passes over."""
     job = small_job(arch, 0, Direction.VERTICAL, (arch.segment, 7), 0.5)
-    words = np.arange(_NOTE_WORDS * arch.stream_width // 64, dtype="<u8")
-    return [with_note(job, words.tobytes(), arch, "a long note")]
+    pieces = np.arange(_NOTE_WORDS * arch.stream_width // 32, dtype="<u4")
+    return [with_note(job, pieces.tobytes(), arch, "a long note")]
 
 
 def _dense_jobs(arch: ArchConfig) -> list[Job]:
@@ -128,8 +129,7 @@ def _resets(arch: ArchConfig) -> Iterator[Program]:
 
 
 def _words(data: bytes, arch: ArchConfig) -> Words:
-    words = np.frombuffer(data, "<u8").astype(np.uint64, copy=False)
-    return words.reshape(-1, arch.stream_width // 64)
+    return words_of(data, arch.stream_width)
 
 
 def _scenario(

@@ -59,6 +59,22 @@ ARCHS: Final = {
     "weights_4": ArchConfig(clusters=1, lanes=4, tokens=1, weight_width=4, psum_width=18),
     "activations_4": ArchConfig(clusters=1, lanes=2, tokens=3, activation_width=4, psum_width=18),
     "weights_7": ArchConfig(clusters=1, lanes=1, tokens=1, segment=4, weight_width=7, psum_width=21),
+    # Headers of two words.
+    "narrow_words": ArchConfig(
+        clusters=1,
+        lanes=2,
+        tokens=3,
+        segment=8,
+        weight_width=5,
+        stream_width=32,
+        activation_depth=16,
+        value_depth=128,
+        record_depth=8,
+        block_depth=4,
+    ),
+    "one_narrow_pe": ArchConfig(
+        clusters=1, lanes=1, tokens=1, segment=4, psum_width=24, stream_width=32, value_depth=512
+    ),
     # Several drain trees; with blocks of one row the first tree is blocks ahead of the last.
     "two_trees": ArchConfig(clusters=2, lanes=2, tokens=16, segment=8, activation_depth=64),
     "four_trees": ArchConfig(

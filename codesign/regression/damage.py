@@ -10,14 +10,13 @@ from spec.arch import ArchConfig
 from spec.outputs import MODE
 from spec.packet import (
     HOST_ONLY,
-    STUFF_BYTES,
-    SYNC_BYTES,
     ErrorCode,
     Header,
     Opcode,
     Packet,
     descriptor_layout,
     frame_packet,
+    framing_words,
     length_limit,
     opcodes_of,
 )
@@ -64,7 +63,7 @@ class _Parts:
         self.size = arch.stream_width // 8
         self.packets = frames(stream, arch)
         self.words = [stream[at : at + self.size] for at in range(0, len(stream), self.size)]
-        self.sync = SYNC_BYTES * (self.size // 8)
+        self.sync, self.stuff = framing_words(self.size)
         self.starts: list[int] = []
         at = 0
         for packet in self.packets:
@@ -321,15 +320,15 @@ def _garbage(parts: _Parts) -> Iterator[Damage]:
             stream = parts.before(place, parts.noise(number))
             yield Damage(f"{number} random words before {place.name}", stream, no_sync)
     # An error hides those behind it up to a BEGIN that is sound.
-    spoilt = reframe(parts.packets[0], parts.arch)[:-1] + b"\xff"
+    sound = reframe(parts.packets[0], parts.arch)
+    spoilt = sound[:-1] + bytes([sound[-1] ^ 0xFF])
     yield Damage("a BEGIN with a wrong CRC behind an error", bytes(parts.size) + spoilt, no_sync)
     for number in range(20):
         pieces = [parts.sync if parts.rng.random() < 0.3 else parts.noise(1) for _ in range(30)]
         yield Damage(f"random words and SYNC {number}", b"".join([*pieces, parts.noise(1)]), ANY)
     yield Damage("only SYNC", parts.sync * 9)
-    stuff = STUFF_BYTES * (parts.size // 8)
-    yield Damage("only STUFF", stuff * 9, no_sync)
-    yield Damage("only stuffed words", (parts.sync + stuff) * 9, no_sync)
+    yield Damage("only STUFF", parts.stuff * 9, no_sync)
+    yield Damage("only stuffed words", (parts.sync + parts.stuff) * 9, no_sync)
     yield Damage("only zeros", bytes(9 * parts.size), no_sync)
     yield Damage("only ones", b"\xff" * (9 * parts.size), no_sync)
 

@@ -40,6 +40,6 @@ def wrong_header_bits(stream: bytes, arch: ArchConfig) -> Iterator[Damage]:
 def _announce(header: Header, payload: bytes, size: int) -> bytes:
     """A packet that may announce another length than it has; the CRC covers what is there."""
     honest = frame_packet(replace(header, length=len(payload) // size), payload, size)
-    word = header.encode().to_bytes(size, "little")
-    crc = zlib.crc32(word + payload).to_bytes(size, "little")
-    return honest[:size] + word + honest[2 * size : -size] + crc
+    head = header.encode().to_bytes(max(size, HEADER.width // 8), "little")
+    crc = zlib.crc32(head + payload).to_bytes(size, "little")
+    return honest[:size] + head + honest[size + len(head) : -size] + crc

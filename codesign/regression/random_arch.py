@@ -25,8 +25,9 @@ def _draw(rng: np.random.Generator) -> ArchConfig:
         return int(rng.choice(choices))
 
     lanes, groups = one_of(1, 2, 2, 4, 4, 8), one_of(1, 2, 4, 8, 16)
-    stream_width = one_of(64, 64, 128, 256)
-    clusters = one_of(1, 1, 2, 3, 4, 5)
+    stream_width = one_of(32, 64, 64, 128, 256)
+    narrow = stream_width == 32
+    clusters = 1 if narrow else one_of(1, 1, 2, 3, 4, 5)
     fields = {
         "clusters": clusters,
         "lanes": lanes,
@@ -42,7 +43,7 @@ def _draw(rng: np.random.Generator) -> ArchConfig:
         "record_depth": one_of(2, 8, 64),
         "block_depth": one_of(2, 4, 64),
         "queue_depth": one_of(4, 8, 16),
-        "split_slots": one_of(0, 0, 1, 4) if clusters == 1 else one_of(1, 2, 4),
-        "output_blocks": one_of(0, 0, 4, 16),
+        "split_slots": 0 if narrow else one_of(0, 0, 1, 4) if clusters == 1 else one_of(1, 2, 4),
+        "output_blocks": 0 if narrow else one_of(0, 0, 4, 16),
     }
     return ArchConfig.parse(json.dumps(fields))

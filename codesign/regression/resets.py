@@ -14,8 +14,8 @@ from codesign.regression.layers import random_activations, random_layer
 from codesign.verilog import accelerator_verilog
 from sim.reset_sweep import AfterReset, Sweep, build_sweep, run_sweep
 from sim.simulator import Simulator
-from sim.stream_run import Words
 from sim.unknown_start import unknown_start
+from sim.words import Words, words_of
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from sw.unpack import PackedLayer
@@ -131,4 +131,4 @@ def _judged(job: Job, one: AfterReset, arch: ArchConfig) -> list[str]:
 
 
 def _words(stream: bytes, arch: ArchConfig) -> Words:
-    return np.frombuffer(stream, "<u8").astype(np.uint64, copy=False).reshape(-1, arch.stream_width // 64)
+    return words_of(stream, arch.stream_width)

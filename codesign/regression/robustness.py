@@ -41,5 +41,5 @@ def damage_defects(
         culprit = int(np.searchsorted(ends, result.accepted, side="right"))
         name = cases[culprit].damage.name
         raise SimulatorError(f"hangs at word {result.accepted}, in case {culprit}: {name}")
-    answer = result.words.astype("<u8").tobytes()
+    answer = result.answer
     return aftermath_defects(cases, answer, arch, stalled=stall > 0)

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from codesign.cycles import layer_cycles
 from codesign.regression.jobs import Job, answer_words, stream_of
 from codesign.verilog import accelerator_verilog
@@ -13,6 +11,7 @@ from hw.family import Family
 from sim.simulator import Simulator, SimulatorError
 from sim.stream_run import Pace, StreamResult, run_stream
 from sim.subject import models
+from sim.words import words_of
 from spec.arch import ArchConfig
 from spec.packet import Opcode, read_answers
 
@@ -43,7 +42,7 @@ def send(
     return run_stream(
         verilog or _verilog(arch, family),
         arch.stream_width,
-        np.frombuffer(stream, "<u8").astype(np.uint64, copy=False).reshape(-1, arch.stream_width // 64),
+        words_of(stream, arch.stream_width),
         simulator=simulator,
         stall_i=stall_i,
         stall_o=stall_o,
@@ -156,7 +155,7 @@ def answers_in(result: StreamResult, jobs: Sequence[Job], arch: ArchConfig) -> l
     """
     if result.timed_out:
         raise SimulatorError(f"hangs after {result.accepted} words in and {len(result.words)} out")
-    answers = list(split_answers(result.words.astype("<u8").tobytes(), arch))
+    answers = list(split_answers(result.answer, arch))
     if len(answers) != len(jobs):
         raise SimulatorError(f"answers {len(jobs)} jobs with {len(answers)} DONE packets")
     return answers

@@ -48,7 +48,7 @@ class RtlBackend:
                 f"layer {layer.name}: the RTL stopped answering after {result.simulated_cycles} cycles, "
                 f"having taken {result.accepted} words"
             )
-        outputs, counters = read_answer(result.words.tobytes(), layer, tokens, self.arch)
+        outputs, counters = read_answer(result.answer, layer, tokens, self.arch)
         if not counters:
             self.close()
             raise SimulatorError(f"layer {layer.name}: the RTL ended without its counters")
