@@ -19,7 +19,8 @@ JOBS: Final = read_jobs()
 ARCH: Final = JOBS[0].arch
 KNOWN: Final = {register.offset for register in registers_of(Bus.WISHBONE)}
 DEPTH: Final = StreamWindow.DEPTH
-ERROR_WORDS: Final = 2
+FRAME_WORDS: Final = ARCH.header_words + 1
+"""Header and CRC of an answer; an ERROR has no others."""
 INPUTS: Final = ("cyc", "stb", "we", "adr", "dat", "sel")
 OUTPUTS: Final = ("wb_dat_o", "wb_ack_o", "wb_err_o", "irq_o")
 
@@ -27,7 +28,7 @@ OUTPUTS: Final = ("wb_dat_o", "wb_ack_o", "wb_err_o", "irq_o")
 def answer_bytes(job: BenchJob) -> int:
     """Bytes of the answer to a job in one pass: its blocks for every tile, then DONE."""
     blocks = -(-job.packed.rows // ARCH.segment) * tile_count(job.activations.shape[1], ARCH)
-    return job.word_bytes * (blocks * (ARCH.words_per_block + 2) + len(COUNTERS) + 2)
+    return job.word_bytes * (blocks * (ARCH.words_per_block + FRAME_WORDS) + len(COUNTERS) + FRAME_WORDS)
 
 
 def damaged(job: BenchJob) -> bytes:
@@ -139,7 +140,7 @@ async def the_interrupt_says_that_an_answer_waits(dut: Any, every_packet: int) -
     await ClockCycles(dut.wb_clk_i, 2)
     assert dut.irq_o.value == 1
 
-    packets = job.packets(await host.receive(ERROR_WORDS * job.word_bytes))
+    packets = job.packets(await host.receive(FRAME_WORDS * job.word_bytes))
 
     assert [packet.header.argument for packet in packets] == [ErrorCode.BAD_CRC]
     await ClockCycles(dut.wb_clk_i, 3)
@@ -169,7 +170,7 @@ async def a_packet_ends_an_answer_only_if_asked_for(dut: Any, every_packet: int)
     await host.start()
     await host.control(every_packet=every_packet)
     job = JOBS[0]
-    block = ARCH.words_per_block + 2
+    block = ARCH.words_per_block + FRAME_WORDS
     parts = list(read_packets(job.stream(), job.word_bytes))
     tile = next(n for n, packet in enumerate(parts) if packet.header.opcode == Opcode.ACTIVATIONS)
     size = sum(packet.words for packet in parts[: tile + 1]) * job.word_bytes
@@ -219,7 +220,7 @@ async def damage_is_counted(dut: Any) -> None:
     await host.start()
 
     for number, job in enumerate(JOBS, start=1):
-        answer = await host.exchange(damaged(job), ERROR_WORDS * job.word_bytes, job.word_bytes)
+        answer = await host.exchange(damaged(job), FRAME_WORDS * job.word_bytes, job.word_bytes)
         assert [packet.header.opcode for packet in job.packets(answer)] == [Opcode.ERROR]
         assert await host.count("errors") == number
         assert (await host.status())["error"] == ErrorCode.BAD_CRC

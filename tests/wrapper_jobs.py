@@ -20,6 +20,8 @@ __all__ = ["ARCHS", "simulate_jobs", "simulate_wrapper"]
 
 ARCHS = {
     "tiny": ArchConfig.load("tiny"),
+    # Headers of two words.
+    "narrow": ArchConfig(clusters=1, lanes=2, tokens=2, stream_width=32),
     # Words of more than 64 bits, several clusters, a tile that is not full.
     "wide": ArchConfig(clusters=2, lanes=2, tokens=2, stream_width=128),
 }
