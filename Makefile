@@ -47,9 +47,10 @@ fuzz: .venv
 coverage: .venv
 	$(BIN)/python -m codesign.coverage -o mixvec-coverage --workers 2
 
-# The accelerator after synthesis for ECP5 against its RTL: minutes.
+# The accelerator after synthesis for ECP5 and for iCE40 against its RTL: minutes.
 gates: .venv
 	$(BIN)/python -m codesign.gates tiny small
+	$(BIN)/python -m codesign.gates icebreaker --family ice40
 
 lint: .venv
 	$(BIN)/ruff check .

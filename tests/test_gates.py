@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from boards.place_route import netlist_ecp5
-from codesign.gates import cell_counts
+from boards.place_route import netlist_ecp5, netlist_ice40
+from codesign.gates import cell_counts, cell_models
 from hw.emit import emit_component
 from hw.family import Family
 from hw.memory import BlockMemory
+from hw.multiplier import Multiplier
 from hw.split_adder import SplitAdder
 from sim.cocotb_memory import SHAPE
 from sim.ecp5.cells import ecp5_models
@@ -38,6 +39,13 @@ def test_a_memory_that_yosys_maps_answers_like_one(tmp_path: Path, monkeypatch: 
     assert "DP16KD" in cell_counts(text)
 
     run_subject(text + "\n" + ecp5_models(contents=True), "sim.cocotb_memory")
+
+
+def test_a_product_of_ice40_is_that_of_the_cell_in_yosys_own_words(tmp_path: Path) -> None:
+    text = netlist_ice40(emit_component(Multiplier(8, 4), "subject", Family.ICE40), "subject", tmp_path)
+    assert "SB_MAC16" in cell_counts(text)
+
+    run_subject(text + "\n" + cell_models(text, Family.ICE40), "sim.cocotb_multiplier")
 
 
 def test_cells_are_counted_by_name() -> None:

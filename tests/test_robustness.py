@@ -14,7 +14,7 @@ from spec.packet import Header, Opcode, frame_answer
 from sw.reference import execute
 from tests.slices import often
 
-ROBUST = {name: ARCHS[name] for name in ("tiny", "cramped", "weights_3")}
+ROBUST = {name: ARCHS[name] for name in ("tiny", "cramped", "narrow_words", "weights_3")}
 ROBUST["output_stage"] = OUTPUT_ARCHS["wide"]
 
 
@@ -36,7 +36,7 @@ def test_good_jobs_use_every_slot_for_split_blocks() -> None:
     ("name", "stall"),
     often(
         [(name, stall) for name in ROBUST for stall in (0.0, 0.3)],
-        [("cramped", 0.3), ("output_stage", 0.0)],
+        [("cramped", 0.3), ("narrow_words", 0.3), ("output_stage", 0.0)],
     ),
 )
 def test_damage_is_reported_and_the_next_job_is_exact(name: str, stall: float) -> None:

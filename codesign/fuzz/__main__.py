@@ -25,6 +25,7 @@ _ARCHS: Final = {
     "everything": EVERYTHING,
     "wide": OUTPUT_ARCHS["wide"],
     "cramped": ARCHS["cramped"],
+    "narrow_words": ARCHS["narrow_words"],
 }
 _SHOWN: Final = 10
 

@@ -17,7 +17,7 @@ from sim.formal.proofs.drain_tree import DRAIN_TREE
 from sim.formal.proofs.egress import EGRESS
 from sim.formal.proofs.frame_closer import FRAME_CLOSER
 from sim.formal.proofs.output_buffer import OUTPUT_BUFFER
-from sim.formal.proofs.packet_reader import PACKET_READER
+from sim.formal.proofs.packet_reader import NARROW_PACKET_READER, PACKET_READER
 from sim.formal.proofs.queue import QUEUE
 from sim.formal.proofs.record_decoder import RECORD_DECODER
 from sim.formal.proofs.record_reader import RECORD_READER
@@ -34,6 +34,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "register_slice": REGISTER_SLICE,
     "deframer": DEFRAMER,
     "packet_reader": PACKET_READER,
+    "narrow_packet_reader": NARROW_PACKET_READER,
     "record_reader": RECORD_READER,
     "record_decoder": RECORD_DECODER,
     "decompressor": DECOMPRESSOR,

@@ -12,9 +12,10 @@ from sim.formal.proof import Proof
 from spec.arch import ArchConfig
 from spec.packet import ErrorCode, Opcode
 
-__all__ = ["PACKET_READER"]
+__all__ = ["NARROW_PACKET_READER", "PACKET_READER"]
 
 _ARCH: Final = ArchConfig(clusters=1, lanes=1, tokens=1)
+_NARROW: Final = ArchConfig(clusters=1, lanes=1, tokens=1, stream_width=32, activation_depth=1024)
 _PATIENCE: Final = 3
 
 
@@ -32,9 +33,13 @@ class PacketReaderHarness(Harness):
         m.d.sync += [said.eq(reader.problem), asked.eq(reader.opened)]
         self.suppose(m, "problem_stands", asked | (reader.problem == said))
 
-        header, words, whole = Signal(64), Signal(24), Signal()
+        header, words, whole, second = Signal(64), Signal(24), Signal(), Signal()
+        width = reader.arch.stream_width
         with m.If(i.moved & framed.first):
-            m.d.sync += [header.eq(framed.data[:64]), words.eq(0), whole.eq(0)]
+            m.d.sync += [header[:width].eq(framed.data), second.eq(reader.arch.header_words > 1)]
+            m.d.sync += [words.eq(0), whole.eq(0)]
+        with m.Elif(i.moved & second):
+            m.d.sync += [header[width:].eq(framed.data), second.eq(0)]
         with m.Elif(reader.word_valid):
             m.d.sync += words.eq(words + 1)
         with m.Elif(i.moved):
@@ -83,4 +88,11 @@ PACKET_READER = Proof(
     bug=Bug("final.eq(left == 2)", "final.eq(left == 1)"),
     depth=12,
     cover=14,
+)
+NARROW_PACKET_READER = Proof(
+    subject=PacketReader,
+    harness=lambda reader: PacketReaderHarness(_with_any_verdict(reader)(_NARROW)),
+    bug=Bug('last = ~first & (here[_SECOND] | here["trailer"])', 'last = here[_SECOND] | here["trailer"]'),
+    depth=12,
+    cover=15,
 )
