@@ -39,6 +39,9 @@ class BoardCore(wiring.Component):
         A host has begun a session.
     working : Out(1)
         Bytes wait for the core or for the host, or a line is busy.
+    offered, accepts, gives, clears : Out(1)
+        For the twin, which notes when words move; a board leaves them open. A word is offered to the core; it
+        would take one; one of its answer is taken; it is in reset.
     """
 
     MODULE = "mixvec_board"
@@ -50,11 +53,16 @@ class BoardCore(wiring.Component):
     tx: Signal
     connected: Signal
     working: Signal
+    offered: Signal
+    accepts: Signal
+    gives: Signal
+    clears: Signal
 
     def __init__(self, identity: Identity, divisor: int) -> None:
         self.identity: Final = identity
         self.divisor: Final = divisor
-        super().__init__({"rx": In(1), "tx": Out(1), "connected": Out(1), "working": Out(1)})
+        told = ("tx", "connected", "working", "offered", "accepts", "gives", "clears")
+        super().__init__({"rx": In(1)} | {name: Out(1) for name in told})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -112,6 +120,12 @@ class BoardCore(wiring.Component):
             widener.o.ready.eq(accelerator.i.ready),
             Cat(narrower.i.payload, narrower.i.valid).eq(Cat(accelerator.o.payload, accelerator.o.valid)),
             accelerator.o.ready.eq(narrower.i.ready),
+        ]
+        m.d.comb += [
+            self.offered.eq(accelerator.i.valid),
+            self.accepts.eq(accelerator.i.ready),
+            self.gives.eq(accelerator.o.valid & accelerator.o.ready),
+            self.clears.eq(ResetSignal("core")),
         ]
 
 

@@ -70,7 +70,7 @@ def disagreements(scenario: Scenario) -> tuple[int, list[str]]:
         except SimulatorError as error:
             found = [str(error)]
         else:
-            words += first.words.size
+            words += len(first.words)
         wrong += [f"{one} ({pace.pauses})" for one in found]
     return words, wrong
 

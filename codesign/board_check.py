@@ -13,14 +13,13 @@ from rich.table import Table
 
 from boards.catalog import find_board
 from boards.host import Board
-from codesign.board_run import run_layers
+from codesign.board_run import WordCycles, run_layers
 from codesign.console import note, print_json, print_tables, waiting
 from codesign.count_argument import count
-from codesign.cycles import layer_cycles
 from codesign.pruned import kept_count, store_pruned
 from codesign.twins import TWIN_BAUD, TWIN_TIMEOUT, start_twin
 from spec.arch import ArchConfig
-from spec.counters import COUNTERS, STALL_FREE
+from spec.counters import COUNTERS
 from spec.errors import ConfigError, FormatError, LinkError
 from spec.link import BAUD
 from sw.calibration import capture_activations
@@ -58,11 +57,12 @@ def pruned_minilm(
     return layer, quantize_activations(inputs, arch.activation_width)[0]
 
 
-def check_board(board: Board, layer: PackedLayer, activations: NDArray[np.int8]) -> dict[str, Any]:
+def check_board(
+    board: Board, layer: PackedLayer, activations: NDArray[np.int8], word_cycles: WordCycles | None = None
+) -> dict[str, Any]:
     """Run ``layer``; return what came of it, every counter beside the cycle model's."""
     arch = board.identity.arch
-    (done,) = run_layers(board, [layer], {layer.name: activations})
-    model = layer_cycles(layer, arch, activations.shape[1], activations)
+    (done,) = run_layers(board, [layer], {layer.name: activations}, word_cycles)
     return {
         "board": board.identity.board,
         "arch": arch.model_dump(),
@@ -76,7 +76,8 @@ def check_board(board: Board, layer: PackedLayer, activations: NDArray[np.int8])
         "bytes": done.moved_bytes,
         "seconds": done.seconds,
         "link": {**asdict(board.counts), "restarts": board.restarts},
-        "counters": {name: [getattr(done.counters, name), getattr(model, name)] for name in COUNTERS},
+        "counters": {name: [getattr(done.counters, name), getattr(done.model, name)] for name in COUNTERS},
+        "compared": list(done.compared),
         "failures": list(done.failures),
     }
 
@@ -96,9 +97,9 @@ def _counter_table(report: dict[str, Any]) -> Table:
     table.add_column("cycle model", justify="right")
     table.add_column("")
     for name, (own, model) in report["counters"].items():
-        said = (
-            ("equal" if own == model else "DIFFERS") if name in STALL_FREE else "depends on when words come"
-        )
+        said = "equal" if own == model else "DIFFERS"
+        if name not in report["compared"]:
+            said = "depends on when words come"
         table.add_row(name, f"{own:,}", f"{model:,}", said)
     return table
 
@@ -110,13 +111,15 @@ def _check(options: argparse.Namespace) -> int:
     with waiting("pruning and packing a matrix of MiniLM"):
         layer, activations = pruned_minilm(options.layer, options.sparsity, options.tokens, arch)
     with ExitStack() as stack:
+        word_cycles = None
         if options.port is None:
-            port, baud, timeout = stack.enter_context(start_twin(options.board)).port, TWIN_BAUD, TWIN_TIMEOUT
+            twin = stack.enter_context(start_twin(options.board))
+            port, baud, timeout, word_cycles = twin.port, TWIN_BAUD, TWIN_TIMEOUT, twin.word_cycles
         else:
             port, baud, timeout = options.port, BAUD, 0.25
         board = stack.enter_context(Board.open(port, baud=baud, timeout=timeout))
         board.check(arch)
-        report = check_board(board, layer, activations)
+        report = check_board(board, layer, activations, word_cycles)
     if options.as_json:
         print_json(report)
     else:

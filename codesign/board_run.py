@@ -1,6 +1,6 @@
 """Layers of a packed file on a board, one after the other, checked against PyTorch and the cycle model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 
 from boards.host import Board
 from codesign.console import progress
-from codesign.cycles import CycleCount, layer_cycles
+from codesign.cycles import CycleCount, WordTimes, layer_cycles
 from codesign.regression.defects import sums_missed
 from codesign.verification import integer_outputs
 from spec.arch import ArchConfig
-from spec.counters import STALL_FREE
+from spec.counters import COUNTERS, STALL_FREE
 from spec.errors import FormatError, LinkError
 from sw.job import job_stream, read_outputs
 from sw.unpack import PackedLayer
 
-__all__ = ["BoardLayer", "run_layer", "run_layers"]
+__all__ = ["BoardLayer", "WordCycles", "run_layer", "run_layers"]
+
+WordCycles = Callable[[], tuple[NDArray[np.int64], NDArray[np.int64]]]
+"""As ``sim.twin.Twin.word_cycles``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +35,10 @@ class BoardLayer:
     outputs : ndarray of int32, or of int8 if requantized, shape (M, N)
     mismatches : int
         Outputs that differ from PyTorch's.
-    counters : CycleCount
-        The board's own.
+    counters, model : CycleCount
+        The board's own, and those of the cycle model, to which a twin tells when words moved.
+    compared : tuple of str
+        Counters that must be equal in both.
     seconds : float
         From the first byte sent to the last received.
     moved_bytes : int
@@ -46,13 +51,18 @@ class BoardLayer:
     outputs: NDArray[np.int32] | NDArray[np.int8]
     mismatches: int
     counters: CycleCount
+    model: CycleCount
+    compared: tuple[str, ...]
     seconds: float
     moved_bytes: int
     failures: tuple[str, ...]
 
 
 def run_layers(
-    board: Board, layers: Sequence[PackedLayer], activations: Mapping[str, NDArray[Any]]
+    board: Board,
+    layers: Sequence[PackedLayer],
+    activations: Mapping[str, NDArray[Any]],
+    word_cycles: WordCycles | None = None,
 ) -> list[BoardLayer]:
     """Run every layer, with a bar over the bytes that go to the board; errors as in :func:`run_layer`."""
     arch = board.identity.arch
@@ -61,7 +71,8 @@ def run_layers(
     with progress("sending", sum(map(len, streams.values())), "B") as advance:
         for layer in layers:
             stream = streams[layer.name]
-            done.append(run_layer(board, layer, activations[layer.name], stream, advance))
+            inputs = activations[layer.name]
+            done.append(run_layer(board, layer, inputs, stream, advance, word_cycles))
     return done
 
 
@@ -71,6 +82,7 @@ def run_layer(
     activations: NDArray[Any],
     stream: bytes | None = None,
     advance: Any = None,
+    word_cycles: WordCycles | None = None,
 ) -> BoardLayer:
     """Multiply one layer on the board and judge the answer.
 
@@ -84,6 +96,8 @@ def run_layer(
         ``job_stream`` of both.
     advance : callable, optional
         Told the bytes sent.
+    word_cycles : callable, optional
+        Of a twin. With it all counters are compared, without it those that do not depend on when words move.
 
     Raises
     ------
@@ -102,9 +116,14 @@ def run_layer(
     if result.errors:
         raise LinkError(f"layer {layer.name}: {result.errors[0]}; pack the file again")
     counters = CycleCount(**result.counters)
+    times, compared = None, STALL_FREE
+    if word_cycles is not None:
+        times, compared = _times_of(len(stream), len(answer), word_cycles, arch), tuple(COUNTERS)
+    model = layer_cycles(layer, arch, tokens, activations, times)
     expected = integer_outputs(layer, activations, arch)
     mismatches = int(np.count_nonzero(result.outputs != expected))
-    failures = list(_wrong_counters(counters, layer_cycles(layer, arch, tokens, activations), arch))
+    failures = _wrong_counters(counters, model, compared)
+    failures += sums_missed(asdict(counters), arch)
     if mismatches:
         failures.insert(0, f"{mismatches} of {expected.size} outputs differ from PyTorch")
     return BoardLayer(
@@ -112,17 +131,26 @@ def run_layer(
         result.outputs,
         mismatches,
         counters,
+        model,
+        compared,
         seconds,
         len(stream) + len(answer),
         tuple(f"layer {layer.name}: {failure}" for failure in failures),
     )
 
 
-def _wrong_counters(counters: CycleCount, model: CycleCount, arch: ArchConfig) -> list[str]:
-    """One sentence for every counter that cannot be right; on a serial line words come when they come."""
-    wrong = [
+def _times_of(sent: int, answered: int, word_cycles: WordCycles, arch: ArchConfig) -> WordTimes:
+    """When the words of the last job moved, of which so many bytes were sent and answered."""
+    offered, taken = word_cycles()
+    size = arch.stream_width // 8
+    offered, taken = offered[-(sent // size) :], taken[-(answered // size) :]
+    return WordTimes(offered - offered[0], taken - offered[0])
+
+
+def _wrong_counters(counters: CycleCount, model: CycleCount, compared: Sequence[str]) -> list[str]:
+    """One sentence for every counter that is not the cycle model's."""
+    return [
         f"the board counts {getattr(counters, name)} {name}, the cycle model {getattr(model, name)}"
-        for name in STALL_FREE
+        for name in compared
         if getattr(counters, name) != getattr(model, name)
     ]
-    return wrong + sums_missed(asdict(counters), arch)

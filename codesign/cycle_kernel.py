@@ -1,8 +1,8 @@
 """The registers that decide when things happen, stepped cycle by cycle.
 
 A mirror of the control in ``hw``: decompressor, zero-skip queue, beat issuer, drain and output buffer of
-every cluster, packet reader, scheduler and collector. Data is left out, since it never decides about
-time. The input is taken to offer a word in every cycle and the output to accept one.
+every cluster, scheduler, and with ``input_kernel`` and ``collect_kernel`` what lies between them and the
+streams. Data is left out, since it never decides about time.
 
 Every ``_step_…`` function advances one component by a cycle. They run from the consumer to the producer,
 so that each still sees the registers of its source as they were.
@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from codesign.collect_kernel import C_CHOOSE, step_collector
 from codesign.compiler import compiled
-from codesign.cycle_registers import CLOSED_DEPTH, RING, Input, PacketKind, RecordKind
+from codesign.cycle_registers import CLOSED_DEPTH, RETURNS, RING, Input, PacketKind, RecordKind
+from codesign.input_kernel import step_input
 from spec.counters import Cause
 
 __all__ = ["run_layer"]
 
 _NONE, _BEAT, _STEAL, _DRAIN, _OUTPUT, _SKIP, _VECTOR, _IMBALANCE = (int(cause) for cause in Cause)
-_LOADING, _HELD = (int(state) for state in Input)
-_OTHER, _PASS, _ACTIVATIONS, _ = (int(kind) for kind in PacketKind)
+_, _HELD, _STARVED = (int(state) for state in Input)
+_, _PASS, _ACTIVATIONS, _ = (int(kind) for kind in PacketKind)
 _ESCAPE, _BLOCK_END = int(RecordKind.ESCAPE), int(RecordKind.END)
 _D_IDLE, _D_START, _D_FETCH, _D_BLOCK, _D_RECORDS = range(5)
 _R_IDLE, _R_ROWS = range(2)
-_C_CHOOSE, _C_HEADER, _C_WORDS, _C_TRAILER = range(4)
 
 
 @compiled
@@ -201,71 +202,6 @@ def _step_cluster(
 
 
 @compiled
-def _step_collector(g: Any, clusters: Any, t: Any, cycle: int, totals: Any) -> int:
-    """Collector; return the cycle of the job's end if its last trailer goes out now, else -1."""
-    count, entered, ended = len(clusters), g.state, -1
-    if g.state == _C_CHOOSE:
-        for offset in range(1, count + 1):
-            n = (g.chosen + offset) % count
-            if clusters[n].eligible == 1:
-                g.chosen, g.word, g.state = n, 0, _C_HEADER
-                break
-    for n in range(count):
-        s = clusters[n]
-        s.eligible = 1 if s.pending > 0 and s.pending_0 == g.current % 4 else 0
-    if entered == _C_HEADER:
-        s = clusters[g.chosen]
-        s.pending -= 1
-        s.pending_0 = s.pending_1
-        g.state = _C_WORDS
-    elif entered == _C_WORDS:
-        g.word += 1
-        if g.word == t.block_items:
-            g.state = _C_TRAILER
-    elif entered == _C_TRAILER:
-        g.state = _C_CHOOSE
-        s = clusters[g.chosen]
-        # One that is due in this very cycle counts as under way: clusters come after the collector.
-        if s.free_at >= cycle:
-            s.free_next = cycle + 1 + g.chosen
-        else:
-            s.free_at = cycle + 1 + g.chosen
-        g.fetched += 1
-        end = cycle + count + t.collect_tail
-        g.last_out = end + t.egress
-        if g.fetched == totals[g.current]:
-            g.fetched = 0
-            g.current += 1
-            ended = int(end)
-    return ended
-
-
-@compiled
-def _step_reader(g: Any, t: Any, kinds: Any, lengths: Any, cycle: int) -> int:
-    """Packet reader; return the packet that is committed in this cycle, or -1. END is held for good."""
-    g.input = _LOADING
-    if g.commit_at == cycle:
-        committed = g.packet
-        g.packet += 1
-        g.commit_at = -1
-        # Header from the next cycle on, judged in the one after it.
-        g.check_from = cycle + t.header_words + 2
-        return int(committed)
-    if g.commit_at < 0 and g.packet < len(kinds) and cycle >= g.check_from:
-        kind = kinds[g.packet]
-        free = (
-            (kind == _ACTIVATIONS and g.saw_activations_free == 1)
-            or (kind == _PASS and g.saw_weights_free == 1)
-            or kind == _OTHER
-        )
-        if free:
-            g.commit_at = cycle + lengths[g.packet] + 5
-        else:
-            g.input = _HELD
-    return -1
-
-
-@compiled
 def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, collected: int) -> None:
     """Scheduler: flags from the counts as they were, then the counts; the loader sees flags a cycle later."""
     most, fits = 0, 1
@@ -295,9 +231,18 @@ def _count(clusters: Any, g: Any) -> bool:
         g.busy_cycles += 1
     elif g.input == _HELD:
         g.draining_cycles += 1
+    elif g.input == _STARVED:
+        g.starved_cycles += 1
     else:
         g.loading_cycles += 1
     return busy
+
+
+@compiled
+def _begin(g: Any, t: Any, cycle: int) -> None:
+    """BEGIN is accepted: counters begin, as if nothing had held it."""
+    g.begin = cycle + 1 - t.begin_cycles
+    g.loading_cycles, g.draining_cycles, g.starved_cycles = t.begin_cycles - 1, 0, 0
 
 
 @compiled
@@ -317,6 +262,8 @@ def run_layer(
     clusters: Any,
     g: Any,
     t: Any,
+    stream: Any,
+    offers: Any,
     kinds: Any,
     lengths: Any,
     job_pass: Any,
@@ -324,23 +271,33 @@ def run_layer(
     totals: Any,
     bounds: Any,
     blocks: Any,
+    first: Any,
+    parts: Any,
+    slots: int,
+    taken: Any,
     kind: Any,
     live: Any,
     spared: Any,
     trace: Any,
     limit: int,
 ) -> int:
-    """Run one layer from its first word to its last; return its cycles, or -1 past ``limit`` cycles.
+    """Run one layer from its first word to its last; return its cycles.
+
+    -1 past ``limit`` cycles, -2 if a word of the answer is said to be taken before it can be there.
 
     Parameters
     ----------
     clusters, g, t : record arrays of ``CLUSTER`` (C), ``CONTROL`` and ``TIMING`` (one each)
-    kinds, lengths : ndarray of int64, shape (packets,)
-        ``PacketKind`` and payload cycles of every packet.
+    stream, offers, kinds, lengths
+        See ``step_input``.
     job_pass, job_tile, totals : ndarray of int64, shape (jobs,)
         Pass and row of ``live`` of every job, and its blocks.
     bounds, blocks : ndarray of int64, shape (passes, C, 2) and (passes, C)
         Records and blocks of every cluster.
+    first, parts, taken
+        See ``step_collector``.
+    slots : int
+        For blocks of several parts.
     kind : ndarray of int64, shape (records,)
         ``RecordKind`` of every record.
     live, spared : ndarray of int64, shape (tiles, records)
@@ -351,16 +308,20 @@ def run_layer(
     count, jobs = len(clusters), len(job_pass)
     run_at = np.full(jobs + 1, -1, np.int64)
     ended = np.full(jobs + 1, -1, np.int64)
+    arrived, returns = np.zeros(max(slots, 1), np.int64), np.zeros(RETURNS, np.int64)
     collected_jobs, ending = 0, 0
-    g.check_from = t.header_words + 4
     for cycle in range(limit):
-        if g.current == jobs and cycle > g.last_out:
-            return cycle
         collected = 1 if collected_jobs < ending and ended[collected_jobs] == cycle else 0
         collected_jobs += collected
         g.compute_cycles += 1 if g.uncollected != 0 else 0
 
-        committed = _step_reader(g, t, kinds, lengths, cycle)
+        committed = step_input(g, t, stream, offers, kinds, lengths, cycle)
+        if g.early == 1:
+            return -2
+        if g.current == jobs and cycle > g.last_out and g.end >= 0:
+            return cycle - int(g.begin)
+        if committed == 0:
+            _begin(g, t, cycle)
         issue = 1 if committed >= 0 and kinds[committed] == _ACTIVATIONS else 0
         next_pass = 1 if committed >= 0 and kinds[committed] == _PASS else 0
         if issue == 1:
@@ -369,8 +330,8 @@ def run_layer(
         _step_scheduler(g, clusters, t, issue, next_pass, collected)
         busy, traced = _count(clusters, g), cycle < trace.shape[1]
         if traced:
-            trace[count, cycle], trace[count + 1, cycle] = g.input, 0 if g.state == _C_CHOOSE else 1
-        end = _step_collector(g, clusters, t, cycle, totals)
+            trace[count, cycle], trace[count + 1, cycle] = g.input, 0 if g.state == C_CHOOSE else 1
+        end = step_collector(g, clusters, t, cycle, totals, first, parts, arrived, returns, taken)
         if end >= 0:
             ended[ending] = end
             ending += 1

@@ -7,7 +7,18 @@ import numpy as np
 
 from spec.counters import Cause
 
-__all__ = ["CLOSED_DEPTH", "CLUSTER", "CONTROL", "RING", "TIMING", "Input", "PacketKind", "RecordKind"]
+__all__ = [
+    "CLOSED_DEPTH",
+    "CLUSTER",
+    "CONTROL",
+    "RETURNS",
+    "RING",
+    "TIMING",
+    "Input",
+    "PacketKind",
+    "RecordKind",
+    "WordKind",
+]
 
 
 class PacketKind(IntEnum):
@@ -25,6 +36,17 @@ class Input(IntEnum):
     LOADING = 0
     HELD = 1
     """A packet waits for a buffer, or for the jobs to end."""
+    STARVED = 2
+    """It would take a word, but none is offered."""
+
+
+class WordKind(IntEnum):
+    """What the deframer makes of a word of the stream."""
+
+    DATA = 0
+    SYNC = 1
+    STUFF = 2
+    """Behind SYNC, the mark of a word that was stuffed."""
 
 
 class RecordKind(IntEnum):
@@ -38,6 +60,8 @@ class RecordKind(IntEnum):
 
 RING: Final = 128
 """Vectors of a cluster remembered at once; more than pipeline and queue hold."""
+RETURNS: Final = 512
+"""Cycles ahead in which credits of the egress may come back: more than the collect chain is long."""
 CLOSED_DEPTH: Final = 4
 """Closed blocks remembered at once; there are at most two, one per psum bank."""
 
@@ -54,10 +78,14 @@ TIMING: Final = np.dtype(
         "drain_tail",
         # cycles from the collector's trailer to the job's end, less one per cluster
         "collect_tail",
-        # cycles through output stage and egress queue
-        "egress",
+        # cycles through the output stage, and through the egress queue
+        *("stage", "egress"),
+        # items that the egress has room for, and words of psums that leave as one of codes
+        *("credits", "places"),
         # stream words of a header, and items of a block between its first and its trailer
         *("header_words", "block_items"),
+        # cycles from a BEGIN's first word to its acceptance, as counters begin with them
+        "begin_cycles",
         # psum rows of a block, and the cycles in which one is drained
         *("rows", "row_cycles"),
         # jobs that may be under way
@@ -84,7 +112,7 @@ CLUSTER: Final = np.dtype(
             *("closed_head", "closed_tail", "closed_out", "closed_out_job", "drain", "row", "step"),
             *("steal", "release", "steal_bank", "drain_bank", "drain_job", "used"),
             # scheduler and collector
-            *("waiting", "pending", "pending_0", "pending_1", "eligible", "skipped"),
+            *("waiting", "pending", "pending_0", "pending_1", "eligible", "answered", "skipped"),
             # at most two halves of the output buffer are under way to or from the collector
             *("ready_at", "ready_job", "ready_next", "ready_next_job", "free_at", "free_next"),
         ),
@@ -99,16 +127,23 @@ CLUSTER: Final = np.dtype(
 
 CONTROL: Final = np.dtype(
     _record(
-        # packet reader: packet, cycle in which it may leave its check, cycle of its commit
-        *("packet", "check_from", "commit_at", "issued", "input"),
+        # deframer: next word, both registers, whether words were offered in the last two cycles
+        *("next_word", "held", "held_kind", "framed", "first", "after_sync", "offered_1", "offered_2"),
+        # packet reader: state, packet, words left, whether it takes one, what the cycle goes to; jobs issued
+        *("reader", "packet", "left", "taking", "input", "issued"),
+        # the layer: cycle before its first, and in which END came
+        *("begin", "end"),
         # scheduler
         *("in_pass", "uncollected", "activations_free", "weights_free"),
         # loader
         *("saw_activations_free", "saw_weights_free"),
         # collector
-        *("state", "word", "chosen", "current", "fetched"),
+        *("state", "word", "chosen", "current", "fetched", "emits"),
+        # egress: credits, those under way to and fro, words sent and those that have left, a word that left
+        # before it was there
+        *("credits", "go", "spent", "returned", "sent", "gone", "early"),
         # counters
-        *("compute_cycles", "busy_cycles", "loading_cycles", "draining_cycles", "last_out"),
+        *("compute_cycles", "busy_cycles", "loading_cycles", "draining_cycles", "starved_cycles", "last_out"),
     )
 )
 """Registers shared by all clusters."""

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.cycle_kernel import run_layer
-from codesign.cycle_registers import CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
+from codesign.cycle_registers import CLUSTER, CONTROL, TIMING, PacketKind, RecordKind, WordKind
 from hw.accelerator import Accelerator
 from hw.cluster import Cluster
+from hw.counters import Counters
 from hw.decompressor import Decompressor
 from hw.egress import Egress
 from hw.output_buffer import OutputBuffer
@@ -19,7 +20,7 @@ from hw.scheduler import Scheduler
 from spec.arch import ArchConfig
 from spec.counters import CLUSTER_CAUSES, CYCLE_CAUSES
 from spec.direction import Direction
-from spec.packet import Opcode, Packet, framing_words, read_packets
+from spec.packet import Opcode, framing_words, read_packets
 from sw.job import job_stream, tile_count
 from sw.layer import QuantizedLayer
 from sw.pack import pack
@@ -29,6 +30,7 @@ __all__ = [
     "PACKET_KINDS",
     "CycleCount",
     "Timeline",
+    "WordTimes",
     "dense_cycles",
     "frame_words",
     "layer_cycles",
@@ -87,28 +89,54 @@ class Timeline:
 
 
 @dataclass(frozen=True, eq=False)
+class WordTimes:
+    """When a job's words move, in cycles from any origin.
+
+    Parameters
+    ----------
+    offered : ndarray of int64, shape (words in,)
+        Cycle in which each word of the stream is first offered.
+    taken : ndarray of int64, shape (words out,)
+        Cycle in which each word of the answer is taken; those behind the last block do not count.
+    """
+
+    offered: Ints
+    taken: Ints
+
+
+_AT_ONCE: Final = WordTimes(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
 class _Program:
     """A layer as the kernel takes it; see ``run_layer``."""
 
+    stream: NDArray[np.int8]
     kinds: Ints
     lengths: Ints
-    words: int
     job_pass: Ints
     job_tile: Ints
     totals: Ints
     bounds: Ints
     blocks: Ints
+    first: Ints
+    parts: Ints
     kind: Ints
     live: Ints
     spared: Ints
 
 
 def layer_cycles(
-    layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None = None
+    layer: PackedLayer,
+    arch: ArchConfig,
+    tokens: int,
+    activations: NDArray[Any] | None = None,
+    times: WordTimes | None = None,
 ) -> CycleCount:
     """Return the cycles of ``layer`` on ``tokens`` columns.
 
-    Exact for an input that offers a word in every cycle and an output that always accepts.
+    Exact for an input that offers a word in every cycle and an output that always accepts, or, with ``times``
+    and all activations, for any others.
 
     Parameters
     ----------
@@ -118,8 +146,15 @@ def layer_cycles(
         Columns N; at least 1.
     activations : ndarray of int, shape (K, N), optional
         Zero-skipping is counted for these; without them no activation is taken to be 0.
+    times : WordTimes, optional
+        When words move, if not as soon as they can.
+
+    Raises
+    ------
+    ValueError
+        If ``times`` are not those of this job on this architecture: a word is taken before it can be there.
     """
-    return _run(_program(layer, arch, tokens, activations), arch, _trace(arch, 0))
+    return _run(_program(layer, arch, tokens, activations), layer, arch, _trace(arch, 0), times or _AT_ONCE)
 
 
 def timeline(
@@ -132,9 +167,9 @@ def timeline(
     """Return what happens in each of the first ``cycles`` cycles, or in all of them."""
     program = _program(layer, arch, tokens, activations)
     if cycles is None:
-        cycles = _run(program, arch, _trace(arch, 0)).cycles
+        cycles = _run(program, layer, arch, _trace(arch, 0)).cycles
     trace = _trace(arch, cycles)
-    _run(program, arch, trace)
+    _run(program, layer, arch, trace)
     return Timeline(causes=trace[:-2], inputs=trace[-2], outputs=trace[-1] != 0)
 
 
@@ -171,7 +206,9 @@ def pipeline_timing(arch: ArchConfig) -> Any:
     behind = (arch.drain_trees - 1) * arch.row_cycles
     timing.drain_tail = 1 + Cluster.drain_latency(arch) + behind + OutputBuffer.READY_LATENCY
     timing.collect_tail = Cluster.DATA_LAG + Accelerator.answer_latency(arch)
-    timing.egress = Egress.LATENCY + (OutputStage.LATENCY if arch.output_blocks else 0)
+    timing.stage = OutputStage.LATENCY if arch.output_blocks else 0
+    timing.egress, timing.credits, timing.places = Egress.LATENCY, Accelerator.egress_depth(arch), 1
+    timing.begin_cycles = Counters.begin_cycles(arch)
     timing.header_words = arch.header_words
     timing.block_items = arch.words_per_block + arch.header_words - 1
     timing.rows = arch.groups
@@ -180,17 +217,28 @@ def pipeline_timing(arch: ArchConfig) -> Any:
     return timing
 
 
-def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> CycleCount:
+def _run(
+    program: _Program,
+    layer: PackedLayer,
+    arch: ArchConfig,
+    trace: NDArray[np.uint8],
+    times: WordTimes = _AT_ONCE,
+) -> CycleCount:
     clusters = np.zeros(arch.clusters, CLUSTER).view(np.recarray)
     clusters.credits = arch.queue_depth
     clusters.opens = 1
     clusters.ready_at = clusters.ready_next = clusters.free_at = clusters.free_next = -1
     control = np.zeros(1, CONTROL).view(np.recarray)
-    control.commit_at = -1
+    timing = pipeline_timing(arch)
+    if layer.outputs is not None:
+        timing.places = arch.output_width // arch.activation_width
+    control.end, control.taking, control.go, control.credits = -1, 1, 1, timing.credits
     cycles = run_layer(
         clusters,
         control[0],
-        pipeline_timing(arch)[0],
+        timing[0],
+        program.stream,
+        times.offered,
         program.kinds,
         program.lengths,
         program.job_pass,
@@ -198,22 +246,26 @@ def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> Cycle
         program.totals,
         program.bounds,
         program.blocks,
+        program.first,
+        program.parts,
+        arch.split_slots,
+        times.taken,
         program.kind,
         program.live,
         program.spared,
         trace,
         _LIMIT,
     )
+    if cycles < 0:
+        raise ValueError(
+            f"word {int(control.sent[0]) - 1} of the answer is taken before it can be there; give the times "
+            "of this job on this architecture"
+        )
     return CycleCount(
-        load_cycles=program.words,
+        load_cycles=len(program.stream),
         cycles=cycles,
         skipped_beats=int(clusters.skipped.sum()),
-        **{
-            name: int(control[name][0])
-            for name in ("compute_cycles", *CYCLE_CAUSES)
-            if name != "starved_cycles"
-        },
-        starved_cycles=0,
+        **{name: int(control[name][0]) for name in ("compute_cycles", *CYCLE_CAUSES)},
         **{name: int(clusters.causes[:, cause].sum()) for cause, name in CLUSTER_CAUSES.items()},
     )
 
@@ -221,7 +273,7 @@ def _run(program: _Program, arch: ArchConfig, trace: NDArray[np.uint8]) -> Cycle
 def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None) -> _Program:
     """Flatten a layer's packets, jobs and records."""
     tiles = tile_count(tokens, arch)
-    kinds, lengths, words = _packets(layer, arch, tokens, activations)
+    stream, kinds, lengths = _packets(layer, arch, tokens, activations)
     records = [stream for one in layer.passes for stream in one.clusters]
     stops = np.cumsum([len(stream.bitmap) for stream in records])
     starts = stops - [len(stream.bitmap) for stream in records]
@@ -232,15 +284,18 @@ def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDA
     kept = np.bitwise_count(bitmap).astype(np.int64)
     live = _live_beats(layer, arch, tokens, activations, kept)
     kind = np.where(bitmap != 0, RecordKind.VECTOR, RecordKind.ESCAPE)
+    job_pass = np.repeat(np.arange(len(layer.passes)), tiles)
     return _Program(
-        kinds=np.array(kinds, np.int64),
-        lengths=np.array(lengths, np.int64),
-        words=words,
-        job_pass=np.repeat(np.arange(len(layer.passes)), tiles),
+        stream=stream,
+        kinds=kinds,
+        lengths=lengths,
+        job_pass=job_pass,
         job_tile=np.tile(np.arange(tiles) % len(live), len(layer.passes)),
         totals=np.repeat(blocks.sum(axis=1), tiles),
         bounds=np.stack([starts.reshape(shape), stops.reshape(shape)], axis=-1).astype(np.int64),
         blocks=blocks,
+        first=(np.cumsum(blocks) - blocks.ravel()).reshape(shape)[job_pass],
+        parts=_parts(layer),
         kind=np.where(end != 0, RecordKind.END, kind).astype(np.int64),
         live=live,
         spared=kept - live,
@@ -249,31 +304,35 @@ def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDA
 
 def _packets(
     layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None
-) -> tuple[list[int], list[int], int]:
-    """Kinds and payload cycles of all packets that are sent, and their stream words."""
+) -> tuple[NDArray[np.int8], Ints, Ints]:
+    """Kinds of all words that are sent, and kinds and payload words of all packets."""
     if activations is None:
         activations = np.ones((layer.cols, tokens), np.int8)
-    word_bytes = arch.stream_width // 8
-    packets = list(read_packets(job_stream(layer, activations[:, :tokens], arch), word_bytes))
-    kinds = [PACKET_KINDS.get(packet.header.opcode, PacketKind.OTHER) for packet in packets]
-    lengths = [_payload_cycles(packet, arch) for packet in packets]
-    return kinds, lengths, sum(packet.words for packet in packets)
+    size = arch.stream_width // 8
+    stream = job_stream(layer, activations[:, :tokens], arch)
+    words = np.frombuffer(stream, np.uint8).reshape(-1, size)
+    kinds = np.full(len(words), WordKind.DATA, np.int8)
+    for kind, mark in zip((WordKind.SYNC, WordKind.STUFF), framing_words(size), strict=True):
+        kinds[(words == np.frombuffer(mark, np.uint8)).all(axis=1)] = kind
+    headers = [packet.header for packet in read_packets(stream, size)]
+    packets = [PACKET_KINDS.get(header.opcode, PacketKind.OTHER) for header in headers]
+    return kinds, np.array(packets, np.int64), np.array([header.length for header in headers], np.int64)
+
+
+def _parts(layer: PackedLayer) -> Ints:
+    """Slot of every block in stream order and the number of its other parts, -1 of those that have none."""
+    rows = [
+        (part.slot, part.parts - 1) if part.parts > 1 else (-1, -1)
+        for one in layer.passes
+        for stream in one.clusters
+        for part in stream.parts
+    ]
+    return np.array(rows, np.int64).reshape(-1, 2)
 
 
 def frame_words(arch: ArchConfig) -> int:
     """SYNC, header and CRC of a packet, in words."""
     return arch.header_words + 2
-
-
-def _payload_cycles(packet: Packet, arch: ArchConfig) -> int:
-    """Cycles of a payload: its words, and one more for each stuffed word except a first one.
-
-    The pair of a first word is taken apart while the reader still checks the header.
-    """
-    word_bytes = arch.stream_width // 8
-    stuffed = packet.words - packet.header.length - frame_words(arch)
-    first = packet.payload[:word_bytes] == framing_words(word_bytes)[0]
-    return packet.header.length + stuffed - (1 if first else 0)
 
 
 def _live_beats(

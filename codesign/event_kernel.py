@@ -324,4 +324,4 @@ def run_events(
             check, tile_words[number], first, s, t, jobs, passes, tiles, rows, vectors, advance, seen
         )
     ended = _collect(jobs.shape[1] - 1, s, t, jobs, passes, tiles, rows, vectors, advance)
-    return int(ended + t.egress + 1), _busy_cycles(jobs)
+    return int(ended + t.stage + t.egress + 1), _busy_cycles(jobs)

@@ -104,7 +104,7 @@ def gate_defects(
         except (SimulatorError, ValueError) as error:
             found = [str(error)]
         else:
-            words += gates.words.size
+            words += len(gates.words)
         wrong += [f"{one} (stalls {stall_i:g}, {stall_o:g})" for one in found]
     return words, wrong
 

@@ -133,7 +133,7 @@ def run_sweep(
     found, start = [], 0
     for moment, row in zip(sweep.moments, times.tolist(), strict=True):
         count, taken, times_in, times_out, cycles = row
-        end = start + count * words.shape[1] * 8
+        end = start + count * words.itemsize * words.shape[1]
         found.append(AfterReset(moment, answers[start:end], taken, times_in, times_out, cycles))
         start = end
     return found

@@ -7,15 +7,16 @@
 //
 // A request is a header and the stream words that the design is offered:
 //
-//     moments, inputs, expected, patience, then inputs x PIECES
+//     moments, paced, inputs, expected, patience, then inputs x PIECES,
+//     and, if paced is not 0, the cycle from which each word is offered, then from which each answer is accepted
 //
 // The answer is
 //
 //     ended, cycles, taken, given, first_in, last_out, then given x PIECES,
 //     and, if moments is not 0, the cycle of every word taken, then of every word given
 //
-// A job starts where the one before left the design, the first one at power-up. One word is offered in every
-// cycle until all are taken, and every answer is accepted. The job ends when all inputs are taken and
+// A job starts where the one before left the design, the first one at power-up. Unless it is paced one word is
+// offered in every cycle until all are taken, and every answer is accepted. The job ends when all inputs are taken and
 // `expected` words have come (ended = 1), or when no word moved for `patience` cycles (ended = 0). Cycles are
 // counted from the job's first clock edge on; `first_in` and `last_out` are those of the first word taken and
 // of the last one given.
@@ -42,7 +43,7 @@ constexpr uint64_t WATCH = 1 << 16;
 constexpr int WATCH_MILLISECONDS = 1000;
 
 struct Request {
-    uint64_t moments, inputs, expected, patience;
+    uint64_t moments, paced, inputs, expected, patience;
 };
 
 struct Answer {
@@ -115,8 +116,10 @@ class Device {
         top->eval();
     }
 
-    Answer run(const Request& request, const std::vector<uint32_t>& inputs, std::vector<uint32_t>& outputs,
-               std::vector<uint64_t>& taken, std::vector<uint64_t>& given) {
+    Answer run(const Request& request, const std::vector<uint32_t>& inputs, const std::vector<uint64_t>& pace,
+               std::vector<uint32_t>& outputs, std::vector<uint64_t>& taken, std::vector<uint64_t>& given) {
+        const uint64_t* offers = pace.data();
+        const uint64_t* accepts = offers + request.inputs;
         Answer answer{};
         for (uint64_t still = 0; still < request.patience; ++answer.cycles) {
             if (answer.taken == request.inputs && answer.given >= request.expected) {
@@ -125,10 +128,13 @@ class Device {
             }
             if (answer.cycles % WATCH == 0) leave_if_alone();
             // The word that is offered changes only when it is taken, so it may as well be set again.
-            top->i_valid = answer.taken < request.inputs;
+            top->i_valid =
+                answer.taken < request.inputs && (!request.paced || offers[answer.taken] <= answer.cycles);
+            top->o_ready = !request.paced || answer.given >= request.expected ||
+                           accepts[answer.given] <= answer.cycles;
             if (top->i_valid) put(top->i_payload, &inputs[answer.taken * PIECES]);
             top->eval();
-            const bool takes = top->i_valid && top->i_ready, gives = top->o_valid;
+            const bool takes = top->i_valid && top->i_ready, gives = top->o_valid && top->o_ready;
             if (takes) {
                 if (answer.taken++ == 0) answer.first_in = answer.cycles;
                 if (request.moments) taken.push_back(answer.cycles);
@@ -143,6 +149,7 @@ class Device {
             edge();
         }
         top->i_valid = 0;
+        top->o_ready = 1;
         return answer;
     }
 
@@ -165,15 +172,17 @@ int main() {
     const uint64_t greeting[] = {GREETING, Device::PIECES};
     send(greeting, sizeof greeting);
     std::vector<uint32_t> inputs, outputs;
-    std::vector<uint64_t> taken, given;
+    std::vector<uint64_t> pace, taken, given;
     while (true) {
         Request request;
         receive(&request, sizeof request);
         inputs.resize(request.inputs * Device::PIECES);
         receive(inputs.data(), inputs.size() * sizeof(uint32_t));
+        pace.resize(request.paced ? request.inputs + request.expected : 0);
+        receive(pace.data(), pace.size() * sizeof(uint64_t));
         outputs.clear();
         for (auto* kept : {&taken, &given}) kept->clear();
-        const Answer answer = device.run(request, inputs, outputs, taken, given);
+        const Answer answer = device.run(request, inputs, pace, outputs, taken, given);
         send(&answer, sizeof answer);
         send(outputs.data(), outputs.size() * sizeof(uint32_t));
         for (const auto* kept : {&taken, &given}) send(kept->data(), kept->size() * sizeof(uint64_t));

@@ -138,39 +138,63 @@ class ResidentSimulator:
         SimulatorError
             If the process has ended, or ends meanwhile.
         """
-        return self._job(words, expected, patience, moments=False)[0]
+        return self._job(words, expected, patience, None, moments=False)[0]
 
     def trace(
-        self, words: bytes, *, expected: int, patience: int = _PATIENCE_CYCLES
+        self,
+        words: bytes,
+        *,
+        expected: int,
+        patience: int = _PATIENCE_CYCLES,
+        pace: Moments | None = None,
     ) -> tuple[StreamResult, Moments]:
-        """Do as :meth:`run`, and say in which cycle every word moved."""
-        result, cycles = self._job(words, expected, patience, moments=True)
+        """Do as :meth:`run`, and say in which cycle every word moved.
+
+        Parameters
+        ----------
+        words, expected, patience
+            As there.
+        pace : Moments, optional
+            The first cycle in which each word may be taken, and in which each one of the answer may be given;
+            both rise.
+        """
+        result, cycles = self._job(words, expected, patience, pace, moments=True)
         return result, Moments(cycles[: result.accepted], cycles[result.accepted :])
 
     def _job(
-        self, words: bytes, expected: int, patience: int, *, moments: bool
+        self, words: bytes, expected: int, patience: int, pace: Moments | None, *, moments: bool
     ) -> tuple[StreamResult, Cycles]:
         size = self.stream_width // 8
         if len(words) % size:
             raise ValueError(f"words must be whole words of {size} bytes, not {len(words)} bytes")
         if expected < 0 or patience < 1:
             raise ValueError(f"expected must be at least 0 and patience 1, not {expected} and {patience}")
+        wanted = (len(words) // size, expected)
+        if pace is not None and (len(pace.taken), len(pace.given)) != wanted:
+            raise ValueError(
+                f"pace must have {wanted[0]} and {wanted[1]} cycles, not {len(pace.taken)} and "
+                f"{len(pace.given)}"
+            )
         if not self._end.alive:
             raise SimulatorError("the simulator was closed; make another")
         try:
-            return self._exchange(
-                words, np.array([moments, len(words) // size, expected, patience], np.uint64), moments
-            )
+            inputs = len(words) // size
+            header = np.array([moments, pace is not None, inputs, expected, patience], np.uint64)
+            return self._exchange(words, header, pace, moments)
         except BaseException:
             # An answer of which part is read would be taken for the next one.
             self._end()
             raise
 
-    def _exchange(self, words: bytes, header: Cycles, moments: bool) -> tuple[StreamResult, Cycles]:
+    def _exchange(
+        self, words: bytes, header: Cycles, pace: Moments | None, moments: bool
+    ) -> tuple[StreamResult, Cycles]:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(header.tobytes())
             self._process.stdin.write(words)
+            if pace is not None:
+                self._process.stdin.write(np.concatenate([pace.taken, pace.given]).astype("u8").tobytes())
             self._process.stdin.flush()
         except OSError:
             raise self._death() from None

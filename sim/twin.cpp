@@ -5,6 +5,9 @@
 // The clock stands still while nothing has moved on the line for QUIET cycles, since a board does nothing that
 // a host could see without being asked. With `once` the process ends when the host that was there has left;
 // it ends in any case when its standard input does, and so never outlives whoever started it.
+//
+// For every byte on standard input it writes two lines of numbers: the cycles in which each word was first offered
+// to the core since its last reset, and those in which each word of its answers was taken.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +21,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "Vtop.h"
 #include "verilated.h"
@@ -54,16 +58,46 @@ int open_terminal() {
     return master;
 }
 
+// When words moved at the core, in cycles, since its last reset.
+class Moments {
+  public:
+    void note(bool clears, bool offered, bool accepts, bool gives) {
+        if (clears) {
+            offers.clear();
+            given.clear();
+            waits = false;
+        } else {
+            if (offered && !waits) offers.push_back(cycle);
+            waits = offered && !accepts;
+            if (gives) given.push_back(cycle);
+        }
+        ++cycle;
+    }
+
+    void tell() const {
+        for (const auto* moments : {&offers, &given}) {
+            for (const uint64_t moment : *moments) std::printf("%llu ", static_cast<unsigned long long>(moment));
+            std::printf("\n");
+        }
+        std::fflush(stdout);
+    }
+
+  private:
+    uint64_t cycle = 0;
+    bool waits = false;
+    std::vector<uint64_t> offers, given;
+};
+
 // The host's end of the line.
 class Host {
   public:
-    Host(int terminal, bool once) : terminal(terminal), once(once) {}
+    Host(int terminal, bool once, const Moments& moments) : terminal(terminal), once(once), moments(moments) {}
 
     // Fetch what has come and give what is due; wait for either if there is no hurry.
     void exchange(bool hurry) {
         pollfd ends[2] = {{terminal, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
         poll(ends, 2, hurry ? 0 : -1);
-        if (ends[1].revents != 0 && read(STDIN_FILENO, inward, 1) <= 0) std::exit(0);
+        if (ends[1].revents != 0) answer();
         if (next == held) fetch(hurry);
         if (!outward.empty()) {
             const ssize_t count = write(terminal, outward.data(), outward.size());
@@ -78,6 +112,12 @@ class Host {
     }
 
   private:
+    void answer() {
+        char request;
+        if (read(STDIN_FILENO, &request, 1) <= 0) std::exit(0);
+        moments.tell();
+    }
+
     void fetch(bool hurry) {
         const ssize_t count = read(terminal, inward, sizeof inward);
         next = 0;
@@ -94,6 +134,7 @@ class Host {
 
     int terminal;
     bool once;
+    const Moments& moments;
     bool present = false;
     uint8_t inward[4096];
     size_t next = 0, held = 0;
@@ -102,7 +143,8 @@ class Host {
 
 class Board {
   public:
-    Board(Host& host, int divisor) : host(host), divisor(divisor), top(new Vtop(&context)) {
+    Board(Host& host, Moments& moments, int divisor)
+        : host(host), moments(moments), divisor(divisor), top(new Vtop(&context)) {
         top->rx = 1;
         top->rst = 1;
         for (int n = 0; n < RESET_CYCLES; ++n) edge();
@@ -120,6 +162,7 @@ class Board {
     void edge() {
         top->clk = 0;
         top->eval();
+        moments.note(top->clears, top->offered, top->accepts, top->gives);
         top->clk = 1;
         top->eval();
     }
@@ -155,6 +198,7 @@ class Board {
     }
 
     Host& host;
+    Moments& moments;
     int divisor;
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
@@ -166,8 +210,9 @@ class Board {
 
 int main(int count, char** arguments) {
     if (count < 2) return 2;
-    Host host(open_terminal(), count > 2 && std::strcmp(arguments[2], "once") == 0);
-    Board board(host, std::atoi(arguments[1]));
+    Moments moments;
+    Host host(open_terminal(), count > 2 && std::strcmp(arguments[2], "once") == 0, moments);
+    Board board(host, moments, std::atoi(arguments[1]));
     for (uint64_t quiet = 0;;) {
         bool moved = false;
         for (int n = 0; n < LOOK; ++n) moved |= board.step();

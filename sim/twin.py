@@ -5,6 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from sim.executable import build_executable
 from sim.simulator import SimulatorError
 
@@ -60,6 +63,28 @@ class Twin:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def word_cycles(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return when words moved since the core's last reset, in cycles of the board's clock.
+
+        Returns
+        -------
+        tuple of ndarray of int64
+            Cycle in which each word of the stream was first offered to the core, and in which each one of its
+            answers was taken.
+
+        Raises
+        ------
+        SimulatorError
+            If it has ended.
+        """
+        try:
+            self._input.write("t")
+            self._input.flush()
+        except OSError:
+            raise SimulatorError(f"the twin at {self.port} has ended; start another") from None
+        offered, taken = (self._output.readline() for _ in range(2))
+        return np.array(offered.split(), np.int64), np.array(taken.split(), np.int64)
 
     def wait(self) -> int:
         """Wait until it ends by itself; return its status."""

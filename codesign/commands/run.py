@@ -60,13 +60,15 @@ def run(
 
     with ExitStack() as stack:
         outputs_part = None if save_outputs is None else stack.enter_context(output_file(save_outputs))
+        word_cycles = None
         if twin is not None:
             started = stack.enter_context(start_twin(twin, packed.arch))
             board = stack.enter_context(Board.open(started.port, baud=TWIN_BAUD, timeout=TWIN_TIMEOUT))
+            word_cycles = started.word_cycles
         else:
             board = stack.enter_context(Board.open(str(port), baud=baud))
         board.check(packed.arch)
-        done = run_layers(board, layers, inputs)
+        done = run_layers(board, layers, inputs, word_cycles)
         if outputs_part is not None:
             write_arrays(outputs_part, {one.name: one.outputs for one in done})
     failures = [failure for one in done for failure in one.failures]
