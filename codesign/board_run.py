@@ -116,9 +116,8 @@ def run_layer(
     if result.errors:
         raise LinkError(f"layer {layer.name}: {result.errors[0]}; pack the file again")
     counters = CycleCount(**result.counters)
-    times, compared = None, STALL_FREE
-    if word_cycles is not None:
-        times, compared = _times_of(len(stream), len(answer), word_cycles, arch), tuple(COUNTERS)
+    times = None if word_cycles is None else _times_of(len(stream), len(answer), word_cycles, arch)
+    compared = STALL_FREE if times is None else tuple(COUNTERS)
     model = layer_cycles(layer, arch, tokens, activations, times)
     expected = integer_outputs(layer, activations, arch)
     mismatches = int(np.count_nonzero(result.outputs != expected))

@@ -110,6 +110,6 @@ def step_input(g: Any, t: Any, stream: Any, offers: Any, kinds: Any, lengths: An
     cycle : int
     """
     taking = g.taking
-    committed = _step_reader(g, t, kinds, lengths, cycle)
+    committed: int = _step_reader(g, t, kinds, lengths, cycle)
     _step_deframer(g, stream, offers, taking, cycle)
     return committed

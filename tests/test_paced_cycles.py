@@ -9,9 +9,8 @@ import pytest
 from codesign.cycles import WordTimes, layer_cycles
 from codesign.regression.architectures import ARCHS
 from codesign.regression.cases import standard_jobs
-from codesign.regression.jobs import Job, make_jobs, stream_of
+from codesign.regression.jobs import Job, answer_words, make_jobs, stream_of
 from codesign.regression.output_cases import OUTPUT_ARCHS, output_cases
-from codesign.regression.runs import answer_words
 from codesign.verilog import accelerator_verilog
 from sim.resident import Moments, ResidentSimulator
 from spec.arch import ArchConfig
