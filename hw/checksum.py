@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -171,6 +171,8 @@ class Checksum(wiring.Component):
     def _matches(self, m: Module, register: Signal, ones: int) -> Value:
         """Compare part by part: the register with ``ones``, and what the word had beyond a CRC with 0."""
         differs = Cat((register ^ ones)[low : low + _NIBBLE].any() for low in range(0, _WIDTH, _NIBBLE))
-        rest = Cat(self.data[low : low + _PART].any() for low in range(_WIDTH, self.width, _PART))
-        late = delay(m, delay(m, rest, 1, "rest").any(), 2, "rest_any")
+        late: Value = Const(0)
+        if self.width > _WIDTH:
+            rest = Cat(self.data[low : low + _PART].any() for low in range(_WIDTH, self.width, _PART))
+            late = delay(m, delay(m, rest, 1, "rest").any(), 2, "rest_any")
         return delay(m, ~(delay(m, differs, 1, "differs").any() | late), 1, "matches")

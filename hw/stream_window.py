@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -91,29 +91,46 @@ class StreamWindow(wiring.Component):
         """The way in."""
         m.submodules.input_queue = queue = Queue(self.arch.stream_width, self.DEPTH)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
-        gathered = Signal(self.arch.stream_width - 32, reset_less=True)
-        piece, words = Signal(range(self.pieces)), Signal(range(self.DEPTH + 1))
-        accept = Signal()
+        words, accept = Signal(range(self.DEPTH + 1)), Signal()
+        piece = self._count_pieces(m, accept, "piece_in")
         m.d.comb += [
             queue.clear.eq(self.clear),
             # The queue's own register is not counted, so that every word counted has a place for sure.
             self.write_full.eq(words == self.DEPTH),
             accept.eq(self.write & ~self.write_full),
-            queue.i.payload.eq(Cat(gathered, self.write_data)),
+            queue.i.payload.eq(self._gathered(m, accept)),
             queue.i.valid.eq(accept & (piece == self.pieces - 1)),
             self.levels.input_space.eq(self.DEPTH - words),
         ]
-        with m.If(accept):
-            m.d.sync += piece.eq(piece + 1)
-            m.d.sync += gathered.eq(Cat(gathered, self.write_data)[32:])
         m.d.sync += words.eq(words + queue.i.valid - (queue.o.valid & queue.o.ready))
         with m.If(self.clear):
-            m.d.sync += [piece.eq(0), words.eq(0)]
+            m.d.sync += words.eq(0)
+
+    def _count_pieces(self, m: Module, moves: Value, name: str) -> Value:
+        """Return the number of the piece of a word that comes next."""
+        if self.pieces == 1:
+            return Const(0)
+        piece = Signal(range(self.pieces), name=name)
+        with m.If(moves):
+            m.d.sync += piece.eq(piece + 1)
+        with m.If(self.clear):
+            m.d.sync += piece.eq(0)
+        return piece
+
+    def _gathered(self, m: Module, accept: Signal) -> Value:
+        """Return the pieces that have come of a word, and the one that comes."""
+        if self.pieces == 1:
+            return self.write_data
+        gathered = Signal(self.arch.stream_width - 32, reset_less=True)
+        with m.If(accept):
+            m.d.sync += gathered.eq(Cat(gathered, self.write_data)[32:])
+        return Cat(gathered, self.write_data)
 
     def _hand_out(self, m: Module) -> None:
         """The way out."""
         m.submodules.output_queue = queue = Queue(answer_shape(self.arch.stream_width), self.DEPTH)
-        piece = Signal(range(self.pieces))
+        moves = Signal()
+        piece = self._count_pieces(m, moves, "piece_out")
         # One more than DEPTH: the queue's own register.
         words, ends = Signal(range(self.DEPTH + 2)), Signal(range(self.DEPTH + 2))
         entering, leaving = Signal(), Signal()
@@ -128,14 +145,13 @@ class StreamWindow(wiring.Component):
             queue.i.valid.eq(entering),
             queue.i.payload.eq(self.i.payload),
             leaving.eq(queue.o.valid & queue.o.ready),
+            moves.eq(self.read & ~self.read_empty),
         ]
         with m.If(queue.o.valid):
             # A word that has just entered is there before the one in front of it is read.
             m.d.comb += self.levels.output_words.eq(words)
             m.d.comb += self.answer_waiting.eq((ends != 0) | (words >= self.DEPTH // 2))
-        with m.If(self.read & ~self.read_empty):
-            m.d.sync += piece.eq(piece + 1)
         m.d.sync += words.eq(words + entering - leaving)
         m.d.sync += ends.eq(ends + (entering & queue.i.payload.last) - (leaving & queue.o.payload.last))
         with m.If(self.clear):
-            m.d.sync += [piece.eq(0), words.eq(0), ends.eq(0)]
+            m.d.sync += [words.eq(0), ends.eq(0)]
