@@ -20,8 +20,9 @@ def small_archs(draw: st.DrawFn) -> ArchConfig:
     """Any legal shape, with memories mostly far too small for a layer."""
     lanes = draw(st.sampled_from([1, 2, 4]))
     groups = draw(st.sampled_from([1, 2, 4, 8, 16]))
-    stream_width = draw(st.sampled_from([64, 128, 256]))
-    clusters = draw(st.integers(1, 4))
+    stream_width = draw(st.sampled_from([32, 64, 128, 256]))
+    clusters = 1 if stream_width == 32 else draw(st.integers(1, 4))
+    slots = [0] if stream_width == 32 else [0, 2] if clusters == 1 else [1, 2, 4]
     return ArchConfig(
         clusters=clusters,
         lanes=lanes,
@@ -36,7 +37,7 @@ def small_archs(draw: st.DrawFn) -> ArchConfig:
         value_depth=max(draw(st.sampled_from([128, 256, 4096])), stream_width // lanes),
         record_depth=draw(st.sampled_from([2, 8, 256])),
         block_depth=draw(st.sampled_from([2, 4, 64])),
-        split_slots=draw(st.sampled_from([0, 2] if clusters == 1 else [1, 2, 4])),
+        split_slots=draw(st.sampled_from(slots)),
     )
 
 

@@ -168,3 +168,27 @@ def test_a_wrong_bit_of_a_header_is_told_where_it_means_something() -> None:
         for case in wrong_bits(TINY)
         if received(case.damage.stream).errors
     }
+
+
+NARROW = ARCHS["narrow_words"]
+HALF = begin(6, arch=NARROW)[:8]
+
+
+@pytest.mark.parametrize(
+    ("stream", "errors"),
+    [
+        (begin(5, arch=NARROW) + packet(Opcode.PASS, arch=NARROW), []),
+        # One of a header's two words, then another packet, or none of any.
+        (HALF + begin(5, arch=NARROW), [("TRUNCATED", Opcode.BEGIN, (0,))]),
+        (HALF, []),
+        (
+            begin(5, arch=NARROW) + HALF + packet(Opcode.PASS, arch=NARROW),
+            [("TRUNCATED", Opcode.BEGIN, (5,))],
+        ),
+        (begin(5, arch=NARROW) + b"junk", [("NO_SYNC", 0, (5,))]),
+    ],
+)
+def test_a_header_of_two_words_counts_when_it_is_whole(
+    stream: bytes, errors: list[tuple[str, int, tuple[int, ...]]]
+) -> None:
+    assert told(stream, NARROW) == errors

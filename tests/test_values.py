@@ -104,6 +104,17 @@ def test_one_plane_is_packed_without_gaps(width: int) -> None:
             "`split_slots` must be a power of two from 1 to 256, or 0 with a single cluster, not 3",
         ),
         ({"split_slots": 0, "clusters": 2}, "`split_slots` must .* or 0 with a single cluster, not 0"),
+        ({"stream_width": 16}, "`stream_width` must be a power of two from 32 to 1024, not 16"),
+        (
+            {"stream_width": 32, "clusters": 2},
+            "must be at least 64 with split slots or an output stage, not 32",
+        ),
+        ({"stream_width": 32, "output_blocks": 4}, "set `split_slots` and `output_blocks` to 0"),
+        (
+            {"stream_width": 32, "activation_depth": 1 << 15},
+            "must be at most 65536 inputs with words of 32 bits, .* not 131072",
+        ),
+        ({"stream_width": 32, "lanes": 8}, "must be at least lanes x weight_width = 64 bits, not 32"),
     ],
 )
 def test_impossible_formats_are_refused(fields: dict[str, int], message: str) -> None:
