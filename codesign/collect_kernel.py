@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from codesign.compiler import compiled
+from codesign.compiler import called
 from codesign.cycle_registers import RETURNS
 
 __all__ = ["C_CHOOSE", "step_collector"]
@@ -12,7 +12,7 @@ _LEAST_CREDITS = 3
 """With more of them an item goes: those of three cycles are not counted yet."""
 
 
-@compiled
+@called
 def _send(g: Any, t: Any, emits: bool, cycle: int, count: int, returns: Any, taken: Any) -> None:
     """One item down the chain: its credit comes back once it has left, or arrived if it is not to leave."""
     arrives = cycle + count + t.collect_tail + t.stage
@@ -31,7 +31,7 @@ def _send(g: Any, t: Any, emits: bool, cycle: int, count: int, returns: Any, tak
     g.last_out = leaves
 
 
-@compiled
+@called
 def _opens(g: Any, s: Any, part: int, parts: Any, arrived: Any) -> None:
     """Whether a block that is fetched completes its slot: then it is emitted."""
     slot, others = parts[part, 0], parts[part, 1]
@@ -42,7 +42,7 @@ def _opens(g: Any, s: Any, part: int, parts: Any, arrived: Any) -> None:
         arrived[slot] = 0 if g.emits == 1 else arrived[slot] + 1
 
 
-@compiled
+@called
 def _step_credits(g: Any, returns: Any, taken: Any, cycle: int) -> None:
     """Credits, as registers follow each other."""
     back = returns[cycle % RETURNS]
@@ -54,7 +54,7 @@ def _step_credits(g: Any, returns: Any, taken: Any, cycle: int) -> None:
     g.returned = back
 
 
-@compiled
+@called
 def step_collector(
     g: Any,
     clusters: Any,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from codesign.collect_kernel import C_CHOOSE, step_collector
-from codesign.compiler import compiled
+from codesign.compiler import called, compiled
 from codesign.cycle_registers import CLOSED_DEPTH, RETURNS, RING, Input, PacketKind, RecordKind
 from codesign.input_kernel import step_input
 from spec.counters import Cause
@@ -28,7 +28,7 @@ _D_IDLE, _D_START, _D_FETCH, _D_BLOCK, _D_RECORDS = range(5)
 _R_IDLE, _R_ROWS = range(2)
 
 
-@compiled
+@called
 def _cause(s: Any, busy: bool) -> int:
     """What the cycle that the registers stand before goes to; ``busy``: some cluster has a job."""
     if s.active == 1 and (s.steal == 1 or s.left >= 1):
@@ -40,7 +40,7 @@ def _cause(s: Any, busy: bool) -> int:
     return _IMBALANCE if busy else _NONE
 
 
-@compiled
+@called
 def _step_issuer(s: Any) -> int:
     """Beat issuer; return whether it took a vector."""
     steal = s.steal == 1
@@ -71,7 +71,7 @@ def _step_issuer(s: Any) -> int:
     return 1 if take else 0
 
 
-@compiled
+@called
 def _step_drain(s: Any, t: Any, cycle: int) -> int:
     """Drain; return whether it started a block."""
     start = 0
@@ -99,7 +99,7 @@ def _step_drain(s: Any, t: Any, cycle: int) -> int:
     return start
 
 
-@compiled
+@called
 def _step_closed(s: Any, closed: int, closed_job: int, taken: int) -> None:
     """Queue of closed blocks, given the issuer's output register as it was."""
     empty = s.closed_head == s.closed_tail
@@ -113,7 +113,7 @@ def _step_closed(s: Any, closed: int, closed_job: int, taken: int) -> None:
         s.closed_tail += 1
 
 
-@compiled
+@called
 def _step_queue(s: Any, taken: int) -> int:
     """Last pipeline stage and queue of the zero-skip controller; return 1 if a vector was dropped."""
     entry = s.z4_entry
@@ -130,7 +130,7 @@ def _step_queue(s: Any, taken: int) -> int:
     return 1 if s.z4 == 1 and not keep else 0
 
 
-@compiled
+@called
 def _send(s: Any, live: int, end: int, last: int) -> None:
     """Decompressor's output register."""
     entry = s.entries % RING
@@ -140,7 +140,7 @@ def _send(s: Any, live: int, end: int, last: int) -> None:
     s.entries += 1
 
 
-@compiled
+@called
 def _step_decompressor(
     s: Any, t: Any, cycle: int, ready: bool, bounds: Any, blocks: int, kind: Any, live: Any, spared: Any
 ) -> None:
@@ -176,7 +176,7 @@ def _step_decompressor(
                 s.jobs += 1
 
 
-@compiled
+@called
 def _step_cluster(
     s: Any, t: Any, cycle: int, bounds: Any, blocks: int, kind: Any, live: Any, spared: Any
 ) -> None:
@@ -201,7 +201,7 @@ def _step_cluster(
     _step_decompressor(s, t, cycle, ready, bounds, blocks, kind, live, spared)
 
 
-@compiled
+@called
 def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, collected: int) -> None:
     """Scheduler: flags from the counts as they were, then the counts; the loader sees flags a cycle later."""
     most, fits = 0, 1
@@ -221,7 +221,7 @@ def _step_scheduler(g: Any, clusters: Any, t: Any, issue: int, next_pass: int, c
     g.uncollected += issue - collected
 
 
-@compiled
+@called
 def _count(clusters: Any, g: Any) -> bool:
     """Count what the cycle goes to, given the scheduler's counts after it; return whether there is a job."""
     busy = False
@@ -238,14 +238,14 @@ def _count(clusters: Any, g: Any) -> bool:
     return busy
 
 
-@compiled
+@called
 def _begin(g: Any, t: Any, cycle: int) -> None:
     """BEGIN is accepted: counters begin, as if nothing had held it."""
     g.begin = cycle + 1 - t.begin_cycles
     g.loading_cycles, g.draining_cycles, g.starved_cycles = t.begin_cycles - 1, 0, 0
 
 
-@compiled
+@called
 def _announce(s: Any, cycle: int) -> None:
     """Tell the collector of a drained block whose time has come."""
     if s.ready_at == cycle:

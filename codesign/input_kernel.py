@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from codesign.compiler import compiled
+from codesign.compiler import called
 from codesign.cycle_registers import Input, PacketKind, WordKind
 
 __all__ = ["step_input"]
@@ -13,7 +13,7 @@ _SYNC, _STUFF = int(WordKind.SYNC), int(WordKind.STUFF)
 _HEADER, _SECOND, _JUDGE, _CHECK, _PAYLOAD, _TRAILER, _VERIFY, _COMPARE, _CONCLUDE, _COMMIT = range(10)
 
 
-@compiled
+@called
 def _admits(g: Any, kind: int) -> bool:
     """Whether a packet need not wait. END does for good: what follows it is of no account."""
     return bool(
@@ -23,7 +23,7 @@ def _admits(g: Any, kind: int) -> bool:
     )
 
 
-@compiled
+@called
 def _step_reader(g: Any, t: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     """Packet reader; return the packet that is committed in this cycle, or -1."""
     moved, state, committed = g.framed == 1 and g.taking == 1, g.reader, -1
@@ -73,7 +73,7 @@ def _step_reader(g: Any, t: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     return int(committed)
 
 
-@compiled
+@called
 def _step_deframer(g: Any, stream: Any, offers: Any, taking: int, cycle: int) -> None:
     """Deframer, whose sink is ``taking``."""
     place = g.next_word
@@ -94,7 +94,7 @@ def _step_deframer(g: Any, stream: Any, offers: Any, taking: int, cycle: int) ->
     g.offered_2, g.offered_1 = g.offered_1, offered
 
 
-@compiled
+@called
 def step_input(g: Any, t: Any, stream: Any, offers: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     """Both, the reader first; return the packet that is committed in this cycle, or -1.
 
