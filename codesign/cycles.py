@@ -41,6 +41,8 @@ __all__ = [
 Ints = NDArray[np.int64]
 
 _LIMIT: Final = 1 << 40
+_EARLY: Final = -2
+"""Of ``run_layer``: a word is taken before it can be there."""
 PACKET_KINDS: Final[dict[int, int]] = {
     Opcode.PASS: PacketKind.PASS,
     Opcode.ACTIVATIONS: PacketKind.ACTIVATIONS,
@@ -152,9 +154,13 @@ def layer_cycles(
     Raises
     ------
     ValueError
-        If ``times`` are not those of this job on this architecture: a word is taken before it can be there.
+        If ``times`` are not those of this job on this architecture: of another number of words, out of order,
+        or with a word that is taken before it can be there.
     """
-    return _run(_program(layer, arch, tokens, activations), layer, arch, _trace(arch, 0), times or _AT_ONCE)
+    program = _program(layer, arch, tokens, activations)
+    if times is None:
+        return _run(program, layer, arch, _trace(arch, 0))
+    return _run(program, layer, arch, _trace(arch, 0), _from_first(times, len(program.stream)))
 
 
 def timeline(
@@ -171,6 +177,15 @@ def timeline(
     trace = _trace(arch, cycles)
     _run(program, layer, arch, trace)
     return Timeline(causes=trace[:-2], inputs=trace[-2], outputs=trace[-1] != 0)
+
+
+def _from_first(times: WordTimes, words: int) -> WordTimes:
+    """Check ``times`` and count them from the first word."""
+    if len(times.offered) != words:
+        raise ValueError(f"the job has {words} words, but the times are those of {len(times.offered)}")
+    if (np.diff(times.offered) < 0).any() or (np.diff(times.taken) < 1).any():
+        raise ValueError("words are offered one after the other, and taken in cycles of their own")
+    return WordTimes(times.offered - times.offered[0], times.taken - times.offered[0])
 
 
 def _trace(arch: ArchConfig, cycles: int) -> NDArray[np.uint8]:
@@ -256,7 +271,7 @@ def _run(
         trace,
         _LIMIT,
     )
-    if cycles < 0:
+    if cycles == _EARLY:
         raise ValueError(
             f"word {int(control.sent[0]) - 1} of the answer is taken before it can be there; give the times "
             "of this job on this architecture"

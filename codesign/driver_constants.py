@@ -68,9 +68,9 @@ def _architecture(arch: ArchConfig) -> Iterator[Constant]:
 def _packets(arch: ArchConfig) -> Iterator[Constant]:
     size = min(arch.stream_width // 8, len(SYNC_BYTES))
     for name, mark in zip(("SYNC", "STUFF"), framing_words(size), strict=True):
-        meaning = f"{8 * size} bits in little endian, repeated to fill a word"
+        meaning = f"{8 * size} bits in little endian, repeated to fill a word of {arch.stream_width}"
         yield Constant("Packets", name, int.from_bytes(mark, "little"), meaning, True)
-    yield Constant("Packets", "HEADER_WORDS", arch.header_words)
+    yield Constant("Packets", "HEADER_WORDS", arch.header_words, "of a packet's header")
     for field, width in HEADER.widths:
         yield Constant("Packet header", f"HEADER_{field.upper()}_SHIFT", HEADER.offset(field))
         yield Constant("Packet header", f"HEADER_{field.upper()}_WIDTH", width, "bits")

@@ -21,8 +21,6 @@ from sw.unpack import PackedLayer
 
 __all__ = ["Verification", "expected_words", "integer_outputs", "integer_product", "verify_layer"]
 
-"""Header and CRC word of an answer."""
-
 
 @dataclass(frozen=True, eq=False)
 class Verification:

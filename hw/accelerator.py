@@ -21,6 +21,7 @@ from hw.scheduler import Scheduler
 from hw.split_adder import SplitAdder
 from hw.status import Status
 from spec.arch import ArchConfig
+from spec.counters import counter_width
 from spec.packet import Opcode
 
 __all__ = ["Accelerator"]
@@ -82,7 +83,7 @@ class Accelerator(wiring.Component):
         m.submodules.adder = adder = SplitAdder(arch) if arch.split_slots else BlockFramer(arch)
         m.submodules.egress = egress = Egress(arch, depth)
         m.submodules.counter_bank = counters = Counters(arch)
-        m.submodules.status = status = Status(arch, Counters.width(arch))
+        m.submodules.status = status = Status(arch, counter_width(arch))
         wiring.connect(m, wiring.flipped(self.i), deframer.i)
         wiring.connect(m, deframer.o, reader.i)
         wiring.connect(m, reader.error, status.error)

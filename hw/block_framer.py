@@ -1,4 +1,4 @@
-"""Block framer: header words of blocks, where no cluster shares one with another."""
+"""Block framer: headers of blocks, where no cluster shares one with another."""
 
 from typing import Final
 

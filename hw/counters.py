@@ -10,11 +10,9 @@ from hw.packet_reader import PacketReader
 from hw.pipeline import delay
 from hw.tally import Tally
 from spec.arch import ArchConfig
-from spec.counters import CLUSTER_CAUSES, COUNTERS, Cause
+from spec.counters import CLUSTER_CAUSES, COUNTERS, Cause, counter_width
 
 __all__ = ["Counters"]
-
-_MOST_WIDTH: Final = 48
 
 
 class Counters(wiring.Component):
@@ -53,7 +51,7 @@ class Counters(wiring.Component):
         Place in ``COUNTERS`` of the counter to be read.
     complete : Out(1)
         ``end`` is long enough ago that counters can be read.
-    value : Out(width)
+    value : Out(counter_width(arch))
         Counter ``number`` of the cycle before.
     """
 
@@ -91,14 +89,9 @@ class Counters(wiring.Component):
                 "skipped": In(data.ArrayLayout(range(arch.groups + 1), arch.clusters)),
                 "number": In(range(len(COUNTERS))),
                 "complete": Out(1),
-                "value": Out(self.width(arch)),
+                "value": Out(counter_width(arch)),
             }
         )
-
-    @staticmethod
-    def width(arch: ArchConfig) -> int:
-        """Bits of a counter, which fits a word of the stream."""
-        return min(_MOST_WIDTH, arch.stream_width)
 
     @staticmethod
     def begin_words(arch: ArchConfig) -> int:
@@ -122,7 +115,7 @@ class Counters(wiring.Component):
         m.submodules.tally = tally = Tally(
             list(most.values()),
             {places[name]: preset for name, preset in presets.items()},
-            self.width(self.arch),
+            counter_width(self.arch),
         )
         begin, end = (
             delay(m, signal, self.LATENCY, name, reset_less=False)

@@ -11,8 +11,8 @@ _DEVICES = {"LFE5": "ecp5", "GW1N": "gowin", "iCE40UP": "ice40"}
 class Family(StrEnum):
     """Where multipliers and block memories go. ``GENERIC`` leaves the choice to synthesis.
 
-    ``GOWIN`` only tells it which memories are worth a block RAM; ``ICE40`` (of the UltraPlus devices, which
-    have multipliers) that too.
+    ``GOWIN`` only tells it which memories are worth a block RAM. ``ICE40``, of the UltraPlus devices, places
+    multipliers, and asks for block RAMs too.
     """
 
     GENERIC = "generic"

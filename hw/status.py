@@ -80,6 +80,7 @@ class Status(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        # A header's second word is its length and tag, the layer's when that is chosen: NO_END allows it.
         due = Signal()
         two_words = self.arch.header_words > 1
         error, done = self._headers(m)

@@ -7,7 +7,8 @@
 // it ends in any case when its standard input does, and so never outlives whoever started it.
 //
 // For every byte on standard input it writes two lines of numbers: the cycles in which each word was first offered
-// to the core since its last reset, and those in which each word of its answers was taken.
+// to the core since its last reset or the line before, and those in which each word of its answers was taken. Of
+// more than MOMENTS it forgets those before.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -33,6 +34,7 @@ constexpr int FRAME_BITS = 10;
 constexpr uint64_t QUIET = 200'000;
 constexpr int LOOK = 256;
 constexpr int NAP_MILLISECONDS = 5;
+constexpr size_t MOMENTS = 1 << 24;
 // A host that does not read loses bytes, as on a line without flow control.
 constexpr size_t UNREAD = 1 << 16;
 
@@ -67,22 +69,28 @@ class Moments {
             given.clear();
             waits = false;
         } else {
-            if (offered && !waits) offers.push_back(cycle);
+            if (offered && !waits) keep(offers);
             waits = offered && !accepts;
-            if (gives) given.push_back(cycle);
+            if (gives) keep(given);
         }
         ++cycle;
     }
 
-    void tell() const {
-        for (const auto* moments : {&offers, &given}) {
+    void tell() {
+        for (auto* moments : {&offers, &given}) {
             for (const uint64_t moment : *moments) std::printf("%llu ", static_cast<unsigned long long>(moment));
             std::printf("\n");
+            moments->clear();
         }
         std::fflush(stdout);
     }
 
   private:
+    void keep(std::vector<uint64_t>& moments) {
+        if (moments.size() == MOMENTS) moments.clear();
+        moments.push_back(cycle);
+    }
+
     uint64_t cycle = 0;
     bool waits = false;
     std::vector<uint64_t> offers, given;
@@ -91,7 +99,7 @@ class Moments {
 // The host's end of the line.
 class Host {
   public:
-    Host(int terminal, bool once, const Moments& moments) : terminal(terminal), once(once), moments(moments) {}
+    Host(int terminal, bool once, Moments& moments) : terminal(terminal), once(once), moments(moments) {}
 
     // Fetch what has come and give what is due; wait for either if there is no hurry.
     void exchange(bool hurry) {
@@ -134,7 +142,7 @@ class Host {
 
     int terminal;
     bool once;
-    const Moments& moments;
+    Moments& moments;
     bool present = false;
     uint8_t inward[4096];
     size_t next = 0, held = 0;

@@ -65,7 +65,7 @@ class Twin:
         self.close()
 
     def word_cycles(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return when words moved since the core's last reset, in cycles of the board's clock.
+        """Return when words moved since the core's last reset or the last call, in cycles of its clock.
 
         Returns
         -------
@@ -84,6 +84,8 @@ class Twin:
         except OSError:
             raise SimulatorError(f"the twin at {self.port} has ended; start another") from None
         offered, taken = (self._output.readline() for _ in range(2))
+        if not taken.endswith("\n"):
+            raise SimulatorError(f"the twin at {self.port} has ended; start another")
         return np.array(offered.split(), np.int64), np.array(taken.split(), np.int64)
 
     def wait(self) -> int:

@@ -3,7 +3,11 @@
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["CLUSTER_CAUSES", "COUNTERS", "CYCLE_CAUSES", "STALL_FREE", "Cause"]
+from spec.arch import ArchConfig
+
+__all__ = ["CLUSTER_CAUSES", "COUNTERS", "CYCLE_CAUSES", "STALL_FREE", "Cause", "counter_width"]
+
+_MOST_WIDTH: Final = 48
 
 
 class Cause(IntEnum):
@@ -60,3 +64,8 @@ CLUSTER_CAUSES: Final = {
     Cause.IMBALANCE: "imbalance_cycles",
 }
 """Counters, summed over clusters, that add up to ``clusters`` times ``busy_cycles``."""
+
+
+def counter_width(arch: ArchConfig) -> int:
+    """Bits of a counter, which fits a word of the stream; it counts modulo two to that power."""
+    return min(_MOST_WIDTH, arch.stream_width)

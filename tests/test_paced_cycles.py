@@ -1,6 +1,6 @@
 """The cycle model where words come and go when they like: every counter equals the RTL's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import numpy as np
@@ -101,3 +101,36 @@ def test_a_word_that_is_taken_before_it_can_be_there_is_refused(tiny: ResidentSi
 def test_a_pace_of_another_length_is_refused(tiny: ResidentSimulator) -> None:
     with pytest.raises(ValueError, match="pace must have 2 and 5 cycles, not 1 and 5"):
         tiny.trace(bytes(16), expected=5, pace=Moments(np.zeros(1, np.uint64), np.zeros(5, np.uint64)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda times: WordTimes(times.offered[1:], times.taken), "words, but the times are those of"),
+        (lambda times: WordTimes(times.offered[::-1], times.taken), "one after the other"),
+        (lambda times: WordTimes(times.offered, np.repeat(times.taken, 2)), "in cycles of their own"),
+    ],
+)
+def test_impossible_times_are_refused(
+    change: Callable[[WordTimes], WordTimes], message: str, tiny: ResidentSimulator
+) -> None:
+    arch = ARCHS["tiny"]
+    job = standard_jobs(arch)[5]
+    words = len(stream_of(job, arch)) * 8 // arch.stream_width
+    pace = Moments(np.arange(words, dtype=np.uint64) * 2, np.zeros(answer_words(job, arch), np.uint64))
+    _, times = paced(tiny, job, arch, pace)
+
+    with pytest.raises(ValueError, match=message):
+        layer_cycles(job.packed, arch, job.tokens, job.activations, change(times))
+
+
+def test_the_origin_of_times_is_of_no_account(tiny: ResidentSimulator) -> None:
+    arch = ARCHS["tiny"]
+    job = standard_jobs(arch)[5]
+    words = len(stream_of(job, arch)) * 8 // arch.stream_width
+    pace = Moments(np.arange(words, dtype=np.uint64) * 2, np.zeros(answer_words(job, arch), np.uint64))
+    counters, times = paced(tiny, job, arch, pace)
+
+    late = WordTimes(times.offered + 1_000_000, times.taken + 1_000_000)
+
+    assert asdict(layer_cycles(job.packed, arch, job.tokens, job.activations, late)) == counters

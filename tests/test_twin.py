@@ -26,6 +26,7 @@ from codesign.twins import TWIN_BAUD, start_twin
 from codesign.verification import integer_product
 from sim.twin import Twin
 from spec.arch import ArchConfig
+from spec.counters import COUNTERS
 from tests.command_runs import Run, SmallModel, is_one_sentence
 
 BOARD = "tang_nano_9k"
@@ -112,13 +113,15 @@ def test_a_campaign_sees_a_board_that_does_what_it_cannot_do(
 def test_a_matrix_of_minilm_on_a_twin_equals_pytorch(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     layer, activations = pruned_minilm("layer0.attention_output", 0.99, 2, ARCH)
     with Board.open(twin.port, baud=TWIN_BAUD, timeout=1) as board:
-        report = check_board(board, layer, activations)
+        report = check_board(board, layer, activations, twin.word_cycles)
         monkeypatch.setattr(board_run, "integer_outputs", lambda *_: np.zeros((384, 2), np.int64))
         other = check_board(board, layer, activations)
 
     assert (report["mismatches"], report["failures"]) == (0, [])
     assert report["kept"] > 1000
-    assert report["counters"]["beats"][0] == report["counters"]["beats"][1] > 0
+    assert report["compared"] == list(COUNTERS)
+    assert all(own == model for own, model in report["counters"].values())
+    assert report["counters"]["starved_cycles"][0] > report["counters"]["cycles"][0] / 2
     # Were PyTorch to say something else, it would be seen.
     assert other["mismatches"] == np.count_nonzero(integer_product(layer.weights, activations)) > 0
     assert "outputs differ from PyTorch" in other["failures"][0]

@@ -10,7 +10,7 @@ from codesign.regression.jobs import Job, frames, stream_of
 from codesign.verification import integer_outputs
 from hw.packet_reader import PacketReader
 from spec.arch import ArchConfig
-from spec.counters import CLUSTER_CAUSES, COUNTERS, CYCLE_CAUSES, STALL_FREE
+from spec.counters import CLUSTER_CAUSES, COUNTERS, CYCLE_CAUSES, STALL_FREE, counter_width
 from spec.packet import Header, Opcode, read_answers
 from sw.job import read_outputs
 
@@ -37,7 +37,8 @@ def defects(job: Job, answer: bytes, arch: ArchConfig, *, stalled: bool = False)
     differing = int(np.count_nonzero(result.outputs != expected))
     if differing:
         wrong.append(f"{job.name}: {differing} of {result.outputs.size} outputs differ from PyTorch's")
-    model = asdict(layer_cycles(job.packed, arch, job.tokens, job.activations))
+    counted = asdict(layer_cycles(job.packed, arch, job.tokens, job.activations))
+    model = {name: count % (1 << counter_width(arch)) for name, count in counted.items()}
     for name in compared_counters(stalled):
         if result.counters.get(name) != model[name]:
             wrong.append(f"{job.name}: {name} is {result.counters.get(name)}, the model says {model[name]}")
@@ -51,13 +52,14 @@ def defects(job: Job, answer: bytes, arch: ArchConfig, *, stalled: bool = False)
 
 
 def sums_missed(counters: dict[str, int], arch: ArchConfig) -> list[str]:
-    """Return a sentence for every total that its causes do not add up to."""
+    """Return a sentence for every total that its causes do not add up to, as counters wrap around."""
+    wrap = 1 << counter_width(arch)
     causes = sum(counters[name] for name in CYCLE_CAUSES)
     clusters = sum(counters[name] for name in CLUSTER_CAUSES.values())
     wrong = []
-    if causes != counters["cycles"]:
+    if (causes - counters["cycles"]) % wrap:
         wrong.append(f"the causes add up to {causes} cycles, not {counters['cycles']}")
-    if clusters != arch.clusters * counters["busy_cycles"]:
+    if (clusters - arch.clusters * counters["busy_cycles"]) % wrap:
         wrong.append(f"the clusters add up to {clusters}, not {arch.clusters} x {counters['busy_cycles']}")
     return wrong
 
