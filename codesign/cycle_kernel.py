@@ -262,7 +262,7 @@ def run_layer(
     clusters: Any,
     g: Any,
     t: Any,
-    stream: Any,
+    syncs: Any,
     offers: Any,
     kinds: Any,
     lengths: Any,
@@ -288,7 +288,7 @@ def run_layer(
     Parameters
     ----------
     clusters, g, t : record arrays of ``CLUSTER`` (C), ``CONTROL`` and ``TIMING`` (one each)
-    stream, offers, kinds, lengths
+    syncs, offers, kinds, lengths
         See ``step_input``.
     job_pass, job_tile, totals : ndarray of int64, shape (jobs,)
         Pass and row of ``live`` of every job, and its blocks.
@@ -315,7 +315,7 @@ def run_layer(
         collected_jobs += collected
         g.compute_cycles += 1 if g.uncollected != 0 else 0
 
-        committed = step_input(g, t, stream, offers, kinds, lengths, cycle)
+        committed = step_input(g, t, syncs, offers, kinds, lengths, cycle)
         if g.early == 1:
             return -2
         if g.current == jobs and cycle > g.last_out and g.end >= 0:

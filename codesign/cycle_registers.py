@@ -17,7 +17,6 @@ __all__ = [
     "Input",
     "PacketKind",
     "RecordKind",
-    "WordKind",
 ]
 
 
@@ -38,15 +37,6 @@ class Input(IntEnum):
     """A packet waits for a buffer, or for the jobs to end."""
     STARVED = 2
     """It would take a word, but none is offered."""
-
-
-class WordKind(IntEnum):
-    """What the deframer makes of a word of the stream."""
-
-    DATA = 0
-    SYNC = 1
-    STUFF = 2
-    """Behind SYNC, the mark of a word that was stuffed."""
 
 
 class RecordKind(IntEnum):
@@ -128,7 +118,7 @@ CLUSTER: Final = np.dtype(
 CONTROL: Final = np.dtype(
     _record(
         # deframer: next word, both registers, whether words were offered in the last two cycles
-        *("next_word", "held", "held_kind", "framed", "first", "after_sync", "offered_1", "offered_2"),
+        *("next_word", "held", "held_sync", "framed", "offered_1", "offered_2"),
         # packet reader: state, packet, words left, whether it takes one, what the cycle goes to; jobs issued
         *("reader", "packet", "left", "taking", "input", "issued"),
         # the layer: cycle before its first, and in which END came

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.cycle_kernel import run_layer
-from codesign.cycle_registers import CLUSTER, CONTROL, TIMING, PacketKind, RecordKind, WordKind
+from codesign.cycle_registers import CLUSTER, CONTROL, TIMING, PacketKind, RecordKind
 from hw.accelerator import Accelerator
 from hw.cluster import Cluster
 from hw.counters import Counters
@@ -113,7 +113,7 @@ _AT_ONCE: Final = WordTimes(np.zeros(0, np.int64), np.zeros(0, np.int64))
 class _Program:
     """A layer as the kernel takes it; see ``run_layer``."""
 
-    stream: NDArray[np.int8]
+    syncs: NDArray[np.bool_]
     kinds: Ints
     lengths: Ints
     job_pass: Ints
@@ -160,7 +160,7 @@ def layer_cycles(
     program = _program(layer, arch, tokens, activations)
     if times is None:
         return _run(program, layer, arch, _trace(arch, 0))
-    return _run(program, layer, arch, _trace(arch, 0), _from_first(times, len(program.stream)))
+    return _run(program, layer, arch, _trace(arch, 0), _from_first(times, len(program.syncs)))
 
 
 def timeline(
@@ -252,7 +252,7 @@ def _run(
         clusters,
         control[0],
         timing[0],
-        program.stream,
+        program.syncs,
         times.offered,
         program.kinds,
         program.lengths,
@@ -277,7 +277,7 @@ def _run(
             "of this job on this architecture"
         )
     return CycleCount(
-        load_cycles=len(program.stream),
+        load_cycles=len(program.syncs),
         cycles=cycles,
         skipped_beats=int(clusters.skipped.sum()),
         **{name: int(control[name][0]) for name in ("compute_cycles", *CYCLE_CAUSES)},
@@ -288,7 +288,7 @@ def _run(
 def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None) -> _Program:
     """Flatten a layer's packets, jobs and records."""
     tiles = tile_count(tokens, arch)
-    stream, kinds, lengths = _packets(layer, arch, tokens, activations)
+    syncs, kinds, lengths = _packets(layer, arch, tokens, activations)
     records = [stream for one in layer.passes for stream in one.clusters]
     stops = np.cumsum([len(stream.bitmap) for stream in records])
     starts = stops - [len(stream.bitmap) for stream in records]
@@ -301,7 +301,7 @@ def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDA
     kind = np.where(bitmap != 0, RecordKind.VECTOR, RecordKind.ESCAPE)
     job_pass = np.repeat(np.arange(len(layer.passes)), tiles)
     return _Program(
-        stream=stream,
+        syncs=syncs,
         kinds=kinds,
         lengths=lengths,
         job_pass=job_pass,
@@ -319,19 +319,17 @@ def _program(layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDA
 
 def _packets(
     layer: PackedLayer, arch: ArchConfig, tokens: int, activations: NDArray[Any] | None
-) -> tuple[NDArray[np.int8], Ints, Ints]:
-    """Kinds of all words that are sent, and kinds and payload words of all packets."""
+) -> tuple[NDArray[np.bool_], Ints, Ints]:
+    """Which of all words that are sent are SYNC, and kinds and payload words of all packets."""
     if activations is None:
         activations = np.ones((layer.cols, tokens), np.int8)
     size = arch.stream_width // 8
     stream = job_stream(layer, activations[:, :tokens], arch)
-    words = np.frombuffer(stream, np.uint8).reshape(-1, size)
-    kinds = np.full(len(words), WordKind.DATA, np.int8)
-    for kind, mark in zip((WordKind.SYNC, WordKind.STUFF), framing_words(size), strict=True):
-        kinds[(words == np.frombuffer(mark, np.uint8)).all(axis=1)] = kind
+    sync = np.frombuffer(framing_words(size)[0], np.uint8)
+    syncs = (np.frombuffer(stream, np.uint8).reshape(-1, size) == sync).all(axis=1)
     headers = [packet.header for packet in read_packets(stream, size)]
     packets = [PACKET_KINDS.get(header.opcode, PacketKind.OTHER) for header in headers]
-    return kinds, np.array(packets, np.int64), np.array([header.length for header in headers], np.int64)
+    return syncs, np.array(packets, np.int64), np.array([header.length for header in headers], np.int64)
 
 
 def _parts(layer: PackedLayer) -> Ints:

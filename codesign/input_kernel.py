@@ -3,13 +3,12 @@
 from typing import Any
 
 from codesign.compiler import called
-from codesign.cycle_registers import Input, PacketKind, WordKind
+from codesign.cycle_registers import Input, PacketKind
 
 __all__ = ["step_input"]
 
 _LOADING, _HELD, _STARVED = (int(state) for state in Input)
 _OTHER, _PASS, _ACTIVATIONS, _END = (int(kind) for kind in PacketKind)
-_SYNC, _STUFF = int(WordKind.SYNC), int(WordKind.STUFF)
 _HEADER, _SECOND, _JUDGE, _CHECK, _PAYLOAD, _TRAILER, _VERIFY, _COMPARE, _CONCLUDE, _COMMIT = range(10)
 
 
@@ -74,35 +73,32 @@ def _step_reader(g: Any, t: Any, kinds: Any, lengths: Any, cycle: int) -> int:
 
 
 @called
-def _step_deframer(g: Any, stream: Any, offers: Any, taking: int, cycle: int) -> None:
+def _step_deframer(g: Any, syncs: Any, offers: Any, taking: int, cycle: int) -> None:
     """Deframer, whose sink is ``taking``."""
     place = g.next_word
-    offered = 1 if place < len(stream) and (len(offers) == 0 or offers[place] <= cycle) else 0
+    offered = 1 if place < len(syncs) and (len(offers) == 0 or offers[place] <= cycle) else 0
     advance = g.framed == 0 or taking == 1
     ready = g.held == 0 or advance
-    held, kind = g.held, g.held_kind
+    held, sync = g.held, g.held_sync
     if ready:
         g.held = offered
         if offered == 1:
-            g.held_kind = stream[place]
+            g.held_sync = syncs[place]
             g.next_word += 1
     if advance:
-        g.framed = 1 if held == 1 and kind != _SYNC else 0
-        g.first = 1 if g.after_sync == 1 and kind != _STUFF else 0
-        if held == 1:
-            g.after_sync = 1 if kind == _SYNC else 0
+        g.framed = 1 if held == 1 and sync == 0 else 0
     g.offered_2, g.offered_1 = g.offered_1, offered
 
 
 @called
-def step_input(g: Any, t: Any, stream: Any, offers: Any, kinds: Any, lengths: Any, cycle: int) -> int:
+def step_input(g: Any, t: Any, syncs: Any, offers: Any, kinds: Any, lengths: Any, cycle: int) -> int:
     """Both, the reader first; return the packet that is committed in this cycle, or -1.
 
     Parameters
     ----------
     g, t : records of ``CONTROL`` and ``TIMING``
-    stream : ndarray of int8, shape (words,)
-        ``WordKind`` of every word.
+    syncs : ndarray of bool, shape (words,)
+        Whether a word of the stream is SYNC, which goes no further; no other content decides about time.
     offers : ndarray of int64, shape (words,) or (0,)
         Cycle in which each word is first offered; empty if all are from the start.
     kinds, lengths : ndarray of int64, shape (packets,)
@@ -111,5 +107,5 @@ def step_input(g: Any, t: Any, stream: Any, offers: Any, kinds: Any, lengths: An
     """
     taking = g.taking
     committed: int = _step_reader(g, t, kinds, lengths, cycle)
-    _step_deframer(g, stream, offers, taking, cycle)
+    _step_deframer(g, syncs, offers, taking, cycle)
     return committed
