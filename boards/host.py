@@ -10,7 +10,7 @@ from boards.session import LinkCounts, Session, SessionLostError
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError, LinkError
 from spec.link import BAUD, Identity
-from spec.packet import HEADER_BYTES, Header, Opcode, answer_bytes, read_answers
+from spec.packet import PACKET_HEADER_BYTES, Header, Opcode, answer_bytes, read_answers
 
 __all__ = ["Board"]
 
@@ -175,8 +175,8 @@ class Board:
                     f"the board on {self.line.name} answers, but its core has stopped after {sent} of "
                     f"{len(stream)} bytes; reset the board"
                 )
-            while len(answer) >= start + HEADER_BYTES:
-                head = bytes(answer[start : start + HEADER_BYTES])
+            while len(answer) >= start + PACKET_HEADER_BYTES:
+                head = bytes(answer[start : start + PACKET_HEADER_BYTES])
                 header = Header.decode(int.from_bytes(head, "little"))
                 end = start + answer_bytes(head, word_bytes)
                 if len(answer) < end:

@@ -32,7 +32,6 @@ __all__ = [
     "Timeline",
     "WordTimes",
     "dense_cycles",
-    "frame_words",
     "layer_cycles",
     "pipeline_timing",
     "timeline",
@@ -341,11 +340,6 @@ def _parts(layer: PackedLayer) -> Ints:
         for part in stream.parts
     ]
     return np.array(rows, np.int64).reshape(-1, 2)
-
-
-def frame_words(arch: ArchConfig) -> int:
-    """SYNC, header and CRC of a packet, in words."""
-    return arch.header_words + 2
 
 
 def _live_beats(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.cycles import frame_words, pipeline_timing
+from codesign.cycles import pipeline_timing
 from codesign.event_kernel import run_events
 from codesign.vector_table import vector_table
 from spec.arch import ArchConfig
@@ -73,10 +73,10 @@ def quick_cycles(layer: SegmentedLayer, arch: ArchConfig, tokens: int) -> QuickC
     passes, loaded = len(parts.chunk), int(np.count_nonzero(parts.counts))
     # A PASS of each, and an END behind them all; blocks, records and values of every cluster that has any.
     packets = len(head) + passes + 3 * loaded + 1
-    stored = sum(head) + int(weights.sum()) + frame_words(arch) * packets
+    stored = sum(head) + int(weights.sum()) + arch.frame_words * packets
     return QuickCount(
         compute_cycles=busy,
-        load_cycles=stored + tiles * (int(tile_words.sum()) + frame_words(arch) * passes),
+        load_cycles=stored + tiles * (int(tile_words.sum()) + arch.frame_words * passes),
         cycles=cycles,
         beats=tiles * int(parts.beats.sum()),
         bits=arch.stream_width * stored,

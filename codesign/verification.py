@@ -82,8 +82,7 @@ def expected_words(layer: PackedLayer, tokens: int, arch: ArchConfig) -> int:
     )
     jobs = blocks * tile_count(tokens, arch)
     _, words, _ = answer_format(layer, arch)
-    frame = arch.header_words + 1
-    return jobs * (words + frame) + len(COUNTERS) + frame
+    return jobs * (words + arch.answer_frame_words) + len(COUNTERS) + arch.answer_frame_words
 
 
 def verify_layer(

@@ -94,11 +94,6 @@ class Counters(wiring.Component):
         )
 
     @staticmethod
-    def begin_words(arch: ArchConfig) -> int:
-        """Stream words of BEGIN: SYNC, header and CRC."""
-        return arch.header_words + 2
-
-    @staticmethod
     def begin_cycles(arch: ArchConfig) -> int:
         """Cycles from the first word of BEGIN to its acceptance."""
         return arch.header_words + 4 + PacketReader.OVERHEAD
@@ -109,7 +104,7 @@ class Counters(wiring.Component):
         most = dict.fromkeys(COUNTERS, 1)
         most |= dict.fromkeys(CLUSTER_CAUSES.values(), clusters)
         most |= {"load_cycles": 2, "skipped_beats": clusters * self.arch.groups}
-        presets = {"load_cycles": self.begin_words(self.arch)}
+        presets = {"load_cycles": self.arch.frame_words}
         presets |= dict.fromkeys(("cycles", "loading_cycles"), self.begin_cycles(self.arch))
         places = {name: place for place, name in enumerate(COUNTERS)}
         m.submodules.tally = tally = Tally(

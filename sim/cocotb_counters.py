@@ -59,7 +59,7 @@ async def counters_add_up_between_begin_and_the_last_psums(dut: Any, length: int
         for _ in range(rng.randrange(2, 40)):
             await ports.cycle(**random_cycle(rng))
         sums = dict.fromkeys(COUNTERS, 0)
-        sums["load_cycles"] = Counters.begin_words(ARCH)
+        sums["load_cycles"] = ARCH.frame_words
         sums["cycles"] = sums["loading_cycles"] = Counters.begin_cycles(ARCH)
         over, end = length + Counters.OVER_LATENCY, length + Counters.OVER_LATENCY + rng.randrange(2, 30)
         before = random_cycle(rng)

@@ -19,7 +19,7 @@ JOBS: Final = read_jobs()
 ARCH: Final = JOBS[0].arch
 KNOWN: Final = {register.offset for register in registers_of(Bus.WISHBONE)}
 DEPTH: Final = StreamWindow.DEPTH
-FRAME_WORDS: Final = ARCH.header_words + 1
+FRAME_WORDS: Final = ARCH.answer_frame_words
 """Header and CRC of an answer; an ERROR has no others."""
 INPUTS: Final = ("cyc", "stb", "we", "adr", "dat", "sel")
 OUTPUTS: Final = ("wb_dat_o", "wb_ack_o", "wb_err_o", "irq_o")

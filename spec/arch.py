@@ -16,11 +16,12 @@ from pydantic import (
 )
 
 from spec.errors import ConfigError
+from spec.header import HEADER, header_words
 from spec.numbers import OUTPUT_WIDTH
 from spec.planes import Plane, weight_planes
 from spec.presets import PRESETS
 
-__all__ = ["ArchConfig"]
+__all__ = ["BLOCK_WIDTH", "ArchConfig"]
 
 _POWERS: Final = {
     "lanes": (1, 16),
@@ -33,9 +34,8 @@ _POWERS: Final = {
     "block_depth": (2, 1 << 12),
     "queue_depth": (4, 64),
 }
-_HEADER_WIDTH: Final = 64
-_DESCRIPTOR_WIDTH: Final = 16
-"""Bits of a block descriptor behind its position, where no block is split."""
+BLOCK_WIDTH: Final = 16
+"""Bits of a block's number in its descriptor."""
 _MOST_OUTPUT_BLOCKS: Final = 1 << 12
 _TREE_COLUMNS: Final = 8
 """Columns that a drain tree serves where there are several trees."""
@@ -127,7 +127,7 @@ class ArchConfig(BaseModel):
         if not isinstance(widest, int) or not isinstance(clusters, int):
             return data
         # A single cluster needs no split slots, and with such words it can have none.
-        narrow = clusters == 1 and 0 < filled.get("stream_width", 0) < _HEADER_WIDTH
+        narrow = clusters == 1 and 0 < filled.get("stream_width", 0) < HEADER.width
         derived = {
             "segment": 8 * lanes,
             "stream_width": max(64, lanes << (widest - 1).bit_length()),
@@ -183,14 +183,14 @@ class ArchConfig(BaseModel):
 
     def _check_narrow(self) -> None:
         """What words shorter than a header leave out: blocks whose header is written anew on its way."""
-        if self.stream_width >= _HEADER_WIDTH:
+        if self.stream_width >= HEADER.width:
             return
         if self.split_slots or self.output_blocks:
             raise ValueError(
-                f"`stream_width` must be at least {_HEADER_WIDTH} with split slots or an output stage, not "
+                f"`stream_width` must be at least {HEADER.width} with split slots or an output stage, not "
                 f"{self.stream_width}; set `split_slots` and `output_blocks` to 0, with a single cluster"
             )
-        most = 1 << self.stream_width - _DESCRIPTOR_WIDTH
+        most = 1 << self.stream_width - BLOCK_WIDTH
         if self.max_inputs > most:
             raise ValueError(
                 f"`activation_depth` x lanes must be at most {most} inputs with words of {self.stream_width} "
@@ -265,7 +265,17 @@ class ArchConfig(BaseModel):
     @property
     def header_words(self) -> int:
         """Stream words that a packet's header takes: 1, or 2 of 32 bits."""
-        return -(-_HEADER_WIDTH // self.stream_width)
+        return header_words(self.stream_width)
+
+    @property
+    def answer_frame_words(self) -> int:
+        """Stream words of an answer besides its payload: header and CRC."""
+        return self.header_words + 1
+
+    @property
+    def frame_words(self) -> int:
+        """Stream words of a packet on the way in besides its payload: SYNC, header and CRC."""
+        return 1 + self.answer_frame_words
 
     @property
     def psums_per_word(self) -> int:

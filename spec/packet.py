@@ -17,16 +17,17 @@ from enum import IntEnum
 from mmap import mmap
 from typing import Final, TypeAlias
 
-from spec.arch import ArchConfig
+from spec.arch import BLOCK_WIDTH, ArchConfig
 from spec.errors import FormatError
+from spec.header import HEADER, header_words
 from spec.layout import Layout
 from spec.outputs import parameter_words, table_words
 
 __all__ = [
     "HEADER",
-    "HEADER_BYTES",
     "HOST_ONLY",
     "MAX_LENGTH",
+    "PACKET_HEADER_BYTES",
     "STUFF_BYTES",
     "SYNC_BYTES",
     "ErrorCode",
@@ -121,13 +122,10 @@ class ErrorCode(IntEnum):
     """A layer starts, although the one before has had no END. The new layer runs all the same."""
 
 
-HEADER: Final = Layout(
-    "header", (("opcode", 8), ("cluster", 8), ("argument", 16), ("length", 24), ("tag", 8))
-)
 MAX_LENGTH: Final = (1 << 24) - 1
 SYNC_BYTES: Final = bytes.fromhex("6d7865a35ac33c96")
 STUFF_BYTES: Final = bytes.fromhex("6d7865a35ac33c69")
-HEADER_BYTES: Final = 8
+PACKET_HEADER_BYTES: Final = HEADER.width // 8
 _LEAST_WORD_BYTES: Final = 4
 
 
@@ -170,7 +168,7 @@ def descriptor_layout(arch: ArchConfig) -> Layout:
     """
     parts = (("split", 1), ("slot", max((arch.split_slots - 1).bit_length(), 1)), ("others", 8))
     shared = parts if arch.split_slots else ()
-    return Layout("block descriptor", (("start", arch.position_width), *shared, ("block", 16)))
+    return Layout("block descriptor", (("start", arch.position_width), *shared, ("block", BLOCK_WIDTH)))
 
 
 def opcodes_of(arch: ArchConfig) -> tuple[Opcode, ...]:
@@ -199,18 +197,13 @@ def length_limit(opcode: int, arch: ArchConfig) -> int:
             return MAX_LENGTH
 
 
-def _header_words(word_bytes: int) -> int:
-    """As ``ArchConfig.header_words``."""
-    return max(HEADER_BYTES // word_bytes, 1)
-
-
 def _body(header: Header, payload: bytes, word_bytes: int) -> bytes:
     """Header, payload and CRC word."""
     if len(payload) != header.length * word_bytes:
         raise FormatError(
             f"a payload of {header.length} words has {header.length * word_bytes} bytes, not {len(payload)}"
         )
-    body = header.encode().to_bytes(max(word_bytes, HEADER_BYTES), "little") + payload
+    body = header.encode().to_bytes(max(word_bytes, PACKET_HEADER_BYTES), "little") + payload
     return body + zlib.crc32(body).to_bytes(word_bytes, "little")
 
 
@@ -288,14 +281,14 @@ def read_packets(data: Stored, word_bytes: int) -> Iterator[Packet]:
 def answer_bytes(head: bytes, word_bytes: int) -> int:
     """Return the bytes of the answer that begins with the 8 of ``head``: header, payload and CRC."""
     length = Header.decode(int.from_bytes(head, "little")).length
-    return (_header_words(word_bytes) + length + 1) * word_bytes
+    return (header_words(8 * word_bytes) + length + 1) * word_bytes
 
 
 def read_answers(data: bytes, word_bytes: int) -> Iterator[Packet]:
     """Yield the packets of a stream on the way out; errors as in :func:`read_packets`."""
     offset = 0
     while offset < len(data):
-        end = offset + answer_bytes(data[offset : offset + HEADER_BYTES], word_bytes)
+        end = offset + answer_bytes(data[offset : offset + PACKET_HEADER_BYTES], word_bytes)
         header, payload = _open(data[offset:end], word_bytes, offset)
         yield Packet(header, payload, (end - offset) // word_bytes)
         offset = end
@@ -314,7 +307,7 @@ def _next_start(data: Stored, start: int, sync: bytes, stuff: bytes) -> int:
 
 def _open(body: bytes, word_bytes: int, offset: int) -> tuple[Header, bytes]:
     """Check one packet's header, length and CRC."""
-    head = _header_words(word_bytes) * word_bytes
+    head = header_words(8 * word_bytes) * word_bytes
     if len(body) < head + word_bytes or len(body) % word_bytes:
         raise FormatError(f"byte {offset}: the packet is cut off after {len(body)} bytes")
     header = Header.decode(int.from_bytes(body[:head], "little"))

@@ -35,6 +35,12 @@ def moments(rng: np.random.Generator, pause: int, count: int) -> np.ndarray:
     return np.cumsum(gaps).astype(np.uint64)
 
 
+def evenly(job: Job, arch: ArchConfig, cycles: int) -> Moments:
+    """A word every so many cycles, and a receiver that never pauses."""
+    words = len(stream_of(job, arch)) * 8 // arch.stream_width
+    return Moments(np.arange(words, dtype=np.uint64) * cycles, np.zeros(answer_words(job, arch), np.uint64))
+
+
 def paced(
     simulator: ResidentSimulator, job: Job, arch: ArchConfig, pace: Moments
 ) -> tuple[dict[str, int], WordTimes]:
@@ -77,10 +83,8 @@ def test_every_counter_is_exact_however_words_move(name: str) -> None:
 def test_times_that_say_nothing_new_change_nothing(tiny: ResidentSimulator) -> None:
     arch = ARCHS["tiny"]
     job = standard_jobs(arch)[5]
-    words = len(stream_of(job, arch)) * 8 // arch.stream_width
-    at_once = Moments(np.zeros(words, np.uint64), np.zeros(answer_words(job, arch), np.uint64))
 
-    _, times = paced(tiny, job, arch, at_once)
+    _, times = paced(tiny, job, arch, evenly(job, arch, 0))
 
     free = layer_cycles(job.packed, arch, job.tokens, job.activations)
     assert layer_cycles(job.packed, arch, job.tokens, job.activations, times) == free
@@ -89,9 +93,7 @@ def test_times_that_say_nothing_new_change_nothing(tiny: ResidentSimulator) -> N
 def test_a_word_that_is_taken_before_it_can_be_there_is_refused(tiny: ResidentSimulator) -> None:
     arch = ARCHS["tiny"]
     job = standard_jobs(arch)[5]
-    words = len(stream_of(job, arch)) * 8 // arch.stream_width
-    at_once = Moments(np.zeros(words, np.uint64), np.zeros(answer_words(job, arch), np.uint64))
-    _, times = paced(tiny, job, arch, at_once)
+    _, times = paced(tiny, job, arch, evenly(job, arch, 0))
     early = WordTimes(times.offered, times.taken - 1)
 
     with pytest.raises(ValueError, match="word 0 of the answer is taken before it can be there"):
@@ -116,9 +118,7 @@ def test_impossible_times_are_refused(
 ) -> None:
     arch = ARCHS["tiny"]
     job = standard_jobs(arch)[5]
-    words = len(stream_of(job, arch)) * 8 // arch.stream_width
-    pace = Moments(np.arange(words, dtype=np.uint64) * 2, np.zeros(answer_words(job, arch), np.uint64))
-    _, times = paced(tiny, job, arch, pace)
+    _, times = paced(tiny, job, arch, evenly(job, arch, 2))
 
     with pytest.raises(ValueError, match=message):
         layer_cycles(job.packed, arch, job.tokens, job.activations, change(times))
@@ -127,9 +127,7 @@ def test_impossible_times_are_refused(
 def test_the_origin_of_times_is_of_no_account(tiny: ResidentSimulator) -> None:
     arch = ARCHS["tiny"]
     job = standard_jobs(arch)[5]
-    words = len(stream_of(job, arch)) * 8 // arch.stream_width
-    pace = Moments(np.arange(words, dtype=np.uint64) * 2, np.zeros(answer_words(job, arch), np.uint64))
-    counters, times = paced(tiny, job, arch, pace)
+    counters, times = paced(tiny, job, arch, evenly(job, arch, 2))
 
     late = WordTimes(times.offered + 1_000_000, times.taken + 1_000_000)
 
