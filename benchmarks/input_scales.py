@@ -12,17 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import torch
 from torch import nn
 
 from benchmarks.one_shot import ARCH, BATCH, drawn
 from codesign.pruned import kept_count
-from codesign.whole import load_model
 from codesign.whole.compilation import default_recipe
-from codesign.whole.sentence_encoder import PACKED_MINILM, SentenceEncoder, load_sentence_encoder
+from codesign.whole.sentence_encoder import SentenceEncoder, load_sentence_encoder
 from sw.input_batches import InputBatches
 from sw.input_quantizer import InputOptions
-from sw.int8 import int8_model
 from sw.sparse_model import RecoveryMethod, sparsify
 from sw.targets import find_targets
 
@@ -73,22 +70,6 @@ def main() -> None:
                 sparse.rounding.options = InputOptions(per_token, strength)
                 found.append(judge.cosine(sparse.integer_model(ARCH, sparse.inputs())))
             print_row(name, per_token, found, bound)
-    trained(judge)
-
-
-def trained(judge: Judge) -> None:
-    """Print the model that comes along, whose weights were trained with one scale and no smoothing."""
-    packed = load_model(PACKED_MINILM)
-    model = load_sentence_encoder("minilm").model
-    targets = packed.targets(judge.encoder.model)
-    for name, target in find_targets(model).items():
-        layer = packed.layers[name]
-        target.assign(torch.from_numpy(layer.weights * layer.scales[:, None]))
-    bound = judge.cosine(model)
-    for per_token in (False, True):
-        scales = dict.fromkeys(packed.scales) if per_token else packed.scales
-        whole = int8_model(judge.encoder.model, packed.layers, scales, targets)
-        print_row(PACKED_MINILM.name, per_token, [judge.cosine(whole)], bound)
 
 
 def print_row(name: str, per_token: bool, found: list[float], bound: float) -> None:

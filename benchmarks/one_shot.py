@@ -20,7 +20,6 @@ from codesign.whole.compilation import default_recipe
 from codesign.whole.sentence_encoder import SentenceEncoder, load_sentence_encoder
 from spec.arch import ArchConfig
 from sw.calibration import SENTENCES
-from sw.int8 import int8_model
 from sw.sentences import read_sentences
 from sw.text import read_text
 
@@ -52,7 +51,7 @@ def main() -> None:
             started = time.process_time()
             packed = compile_model(encoder.model, ARCH, sparsity, batches, recipe=recipe)
             seconds = time.process_time() - started
-            whole = int8_model(encoder.model, packed.layers, packed.scales, packed.targets(encoder.model))
+            whole = packed.integer_model(encoder.model)
             own = SentenceEncoder(whole, encoder.tokenizer)
             cosine = float((own.embed(own.batches(judged)) * dense).sum(dim=1).mean())
             count = len(texts[name])

@@ -23,7 +23,6 @@ from benchmarks.answered_queries import CORPUS, QUERIES
 from benchmarks.whole_models import int8_copy
 from codesign.whole import load_model
 from codesign.whole.sentence_encoder import PACKED_MINILM, SentenceEncoder, load_sentence_encoder
-from sw.int8 import int8_model
 from sw.sentences import read_sentences
 from sw.text import read_text
 
@@ -65,7 +64,7 @@ def main() -> None:
         integers = int8_copy(encoder.model)
     else:
         print(f"{arguments.packed.name}: {packed.provenance}")
-        integers = int8_model(encoder.model, packed.layers, packed.scales, packed.targets(encoder.model))
+        integers = packed.integer_model(encoder.model)
 
     def embed(model: nn.Module, offset: int) -> torch.Tensor:
         own = SentenceEncoder(model, encoder.tokenizer)

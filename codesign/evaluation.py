@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import multiprocessing
-import os
 import signal
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from codesign.files import output_file
 from codesign.subjects import Subject, load_subject
 from codesign.trials import Trial, run_trial
 from spec.errors import ConfigError
@@ -204,9 +204,8 @@ def _run_one(
         result["start"] = subject.start.name
     if kept is not None:
         result["kept_model"] = kept.name
-    part = place.with_name(f".part-{place.name}")
-    part.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-    os.replace(part, place)
+    with output_file(place) as part:
+        part.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     return result
 
 

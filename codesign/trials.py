@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from codesign.cycles import layer_cycles
+from codesign.files import output_file
 from codesign.pruned import kept_count, layer_facts
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
@@ -152,10 +153,11 @@ def run_trial(
     """
     started = monotonic()
     sparse = _sparse_model(trial, model, task, device, start, checkpoint, progress)
-    if keep is not None:
-        sparse.state().save(keep)
     arch = trial.arch if trial.pattern is None else trial.pattern.arch
     inputs = sparse.inputs()
+    if keep is not None:
+        with output_file(keep) as part:
+            sparse.state(inputs).save(part)
     packed = unpack(pack(sparse.quantized(arch, inputs), arch)).layers
     cycles = [layer_cycles(layer, arch, trial.tokens) for layer in packed]
     kept = sum(its.kept for its in sparse.pruned.values())

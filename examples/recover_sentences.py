@@ -3,8 +3,9 @@
     python examples/recover_sentences.py TEXT -o minilm.mxv
     mixvec embed "Rain is expected." --packed minilm.mxv
 
-TEXT is running text, UTF-8; its last sentences are held out. Only the matrices are trained, so the file works
-with MiniLM as it is. Interrupted, the same call goes on where it was.
+TEXT is running text, UTF-8; its last sentences are held out. All but the tables of tokens and positions is
+trained; biases and norms travel in the file, which works with MiniLM as it is. Interrupted, the same call
+goes on where it was.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from codesign.console import progress
 from codesign.whole import compile_model, save_model
+from codesign.whole.compilation import DEFAULT_INPUTS
 from codesign.whole.sentence_encoder import load_sentence_encoder
 from spec.arch import ArchConfig
 from sw.augment import Augmentation
@@ -39,6 +41,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=16, help="sentences per step")
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--spans", type=float, default=0.0, help="share cut from running text")
+    parser.add_argument("--bfloat16", action="store_true", help="faster where it is multiplied in hardware")
     arguments = parser.parse_args()
     arch = ArchConfig.load(arguments.arch)
     encoder = load_sentence_encoder("minilm")
@@ -57,10 +60,11 @@ def main() -> int:
         learning_rate=arguments.rate,
         distillation=1.0,
         quantized=0.1,
-        trained=Trained.MATRICES,
+        trained=Trained.NO_TABLES,
+        bfloat16=arguments.bfloat16,
     )
     prune = PruneOptions(Pattern(arch, metadata_bits=METADATA_BITS), yielding=True)
-    recipe = Recipe(prune, RecoveryMethod.FINE_TUNE, options, batches=8)
+    recipe = Recipe(prune, RecoveryMethod.FINE_TUNE, options, batches=8, inputs=DEFAULT_INPUTS)
     with progress("training", arguments.steps, "steps") as advance:
         packed = compile_model(
             encoder.model,

@@ -83,6 +83,8 @@ class Opcode(IntEnum):
     """Scales of the outputs: base (signed 16 bits), then one 8-bit code per output."""
     SMOOTHING = 0x43
     """One signed 8-bit exponent per input: it is divided by that power of two before it is quantized."""
+    PARAMETERS = 0x44
+    """Float32 numbers, after a file's first INFO: what training changed of the model around the layers."""
     PSUMS = 0x81
     """One block of ``cluster``, psums of ``output_width`` bits; ``argument`` is the number of the part in the
     cluster's BLOCKS."""

@@ -41,6 +41,7 @@ __all__ = [
     "check_version",
     "read_header",
     "read_layer",
+    "read_parameters",
 ]
 
 
@@ -163,6 +164,14 @@ def read_header(cursor: PacketCursor) -> tuple[ArchConfig, int, dict[str, Any] |
     if model is not None and not isinstance(model, dict):
         raise FormatError(f"the file's header must describe its model by an object, not {model!r}")
     return arch, _count(about, "layers", "the file's header"), model
+
+
+def read_parameters(cursor: PacketCursor) -> bytes:
+    """Return the numbers that follow a file's first packet, padded to a word; empty if there are none."""
+    parts = []
+    while cursor.at(Opcode.PARAMETERS):
+        parts.append(cursor.take(Opcode.PARAMETERS).payload)
+    return b"".join(parts)
 
 
 def check_version(found: Any, known: int, what: str) -> None:

@@ -13,8 +13,7 @@ from torch.nn import functional
 from spec.errors import ConfigError
 from sw.augment import Augmentation, Augmenter
 from sw.batches import draw_neighbours, evenly, pad_rows
-from sw.models import model_folder
-from sw.pretrained import evaluating, load_pretrained
+from sw.pretrained import evaluating, load_sentence_model
 from sw.sentences import read_sentences
 from sw.task import Task
 from sw.text import read_text
@@ -238,15 +237,8 @@ def load_embedding_task(
     FormatError
         If a text is not UTF-8.
     """
-    from transformers import AutoModel  # other commands run without its slow import
-
     texts = [read_text(path) for path in (train, test) if path is not None]
-    source = model_folder() if str(model_source) == "minilm" else Path(model_source)
-    if not source.is_dir():
-        raise ConfigError(
-            f"embeddings need `minilm` or a model folder, and {model_source} is neither; check it"
-        )
-    model, tokenizer = load_pretrained(source, AutoModel)
+    model, tokenizer = load_sentence_model(model_source)
     # The dense model reads a sentence with unknown words too; judging is left to those that people wrote.
     own = read_sentences(texts[0], unknown=tokenizer.unk_token)
     if test is None:

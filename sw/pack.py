@@ -11,7 +11,7 @@ from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
 from spec.outputs import MODE
-from spec.packet import Header, Opcode, descriptor_layout, frame_packet
+from spec.packet import MAX_LENGTH, Header, Opcode, descriptor_layout, frame_packet
 from spec.record import record_layout
 from spec.schedule import BlockPart
 from sw.bits import pack_fields, pad_to_word
@@ -26,10 +26,15 @@ from sw.values import pack_values
 __all__ = ["FORMAT_NAME", "FORMAT_VERSION", "pack"]
 
 FORMAT_NAME = "mixvec"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
-def pack(layers: Sequence[QuantizedLayer], arch: ArchConfig, model: Mapping[str, Any] | None = None) -> bytes:
+def pack(
+    layers: Sequence[QuantizedLayer],
+    arch: ArchConfig,
+    model: Mapping[str, Any] | None = None,
+    parameters: bytes = b"",
+) -> bytes:
     """Return the packed file (.mxv) of ``layers`` for ``arch``; the same input gives the same bytes.
 
     Parameters
@@ -38,6 +43,8 @@ def pack(layers: Sequence[QuantizedLayer], arch: ArchConfig, model: Mapping[str,
     arch : ArchConfig
     model : mapping, optional
         What the file's header says of the model that the layers are of; JSON.
+    parameters : bytes
+        Of that model, for the host alone: float32 numbers, little-endian.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def pack(layers: Sequence[QuantizedLayer], arch: ArchConfig, model: Mapping[str,
     writer = _Writer(arch)
     own = {} if model is None else {"model": dict(model)}
     text = json.dumps({**about, "arch": arch.model_dump(), **own}, separators=(",", ":"), allow_nan=False)
-    parts = [writer.packet(Opcode.INFO, text.encode())]
+    parts = [writer.packet(Opcode.INFO, text.encode()), *writer.parameters(parameters)]
     for index, layer in enumerate(layers):
         parts += writer.layer(layer, index & 0xFF)
     return b"".join(parts)
@@ -75,6 +82,12 @@ class _Writer:
         padded = pad_to_word(payload, self.word_bytes)
         header = Header(opcode, len(padded) // self.word_bytes, cluster, argument, tag)
         return frame_packet(header, padded, self.word_bytes)
+
+    def parameters(self, data: bytes) -> Iterator[bytes]:
+        """As many packets as ``data`` takes."""
+        most = MAX_LENGTH * self.word_bytes
+        for start in range(0, len(data), most):
+            yield self.packet(Opcode.PARAMETERS, data[start : start + most])
 
     def layer(self, layer: QuantizedLayer, tag: int) -> Iterator[bytes]:
         """All packets of one layer, BEGIN to END."""

@@ -1,27 +1,29 @@
 """A whole model for the accelerator: its packed layers, the scales of their inputs, where it comes from."""
 
-import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
 from spec.packet import Stored
 from sw.container import check_version
+from sw.int8 import int8_model
 from sw.layer import QuantizedLayer
 from sw.pack import pack
+from sw.rest import decode_rest, encode_rest, rest_fingerprint, wearing
 from sw.targets import Target, find_targets
 from sw.unpack import PackedLayer, unpack
 
-__all__ = ["PackedModel", "rest_fingerprint"]
+__all__ = ["PackedModel"]
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _SCALARS: Final = (str, int, float, bool, type(None))
 
 
@@ -39,7 +41,9 @@ class PackedModel:
     scales : dict of str to float or None
         Of the input of every layer: float32 numbers; None where every token has its own.
     rest : int
-        ``rest_fingerprint`` of the model that the layers belong to.
+        ``sw.rest.rest_fingerprint`` of the model that the layers belong to.
+    trained : dict of str to ndarray of float32
+        Parameters around the layers that were trained with them: numbers for that model to wear.
     left_out : dict of str to str
         Matrices that stay in PyTorch, and why.
     provenance : dict of str to str, int, float, bool or None
@@ -52,6 +56,7 @@ class PackedModel:
     layers: dict[str, PackedLayer]
     scales: dict[str, float | None]
     rest: int
+    trained: dict[str, NDArray[np.float32]]
     left_out: dict[str, str]
     provenance: dict[str, Any]
     data: Stored = field(repr=False)
@@ -64,6 +69,7 @@ class PackedModel:
         scales: Mapping[str, float | None],
         *,
         rest: int,
+        trained: Mapping[str, NDArray[np.float32]] | None = None,
         left_out: Mapping[str, str] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Self:
@@ -77,14 +83,16 @@ class PackedModel:
         missing = [layer.name for layer in layers if layer.name not in scales]
         if missing:
             raise ConfigError(f"layer {missing[0]} needs a scale for its input; calibrate it")
+        shapes, parameters = encode_rest(trained or {})
         about = {
             "version": _VERSION,
             "scales": {layer.name: _single(scales[layer.name]) for layer in layers},
             "rest": rest,
+            "trained": shapes,
             "left_out": dict(left_out or {}),
             "provenance": dict(provenance or {}),
         }
-        return cls.parse(pack(layers, arch, about))
+        return cls.parse(pack(layers, arch, about, parameters))
 
     @classmethod
     def parse(cls, data: Stored) -> Self:
@@ -113,13 +121,14 @@ class PackedModel:
                 )
         if type(rest) is not int or not 0 <= rest < 1 << 32:
             raise FormatError(f"the fingerprint of the model must have 32 bits, not {rest!r}")
+        trained = decode_rest(about.get("trained"), file.parameters, file.arch.stream_width // 8)
         left_out, provenance = about.get("left_out"), about.get("provenance")
         for what, found in (("left_out", left_out), ("provenance", provenance)):
             if not isinstance(found, dict) or not all(isinstance(one, _SCALARS) for one in found.values()):
                 raise FormatError(f"`{what}` in the file's header must be an object of plain values")
         assert isinstance(left_out, dict) and isinstance(provenance, dict)
         reasons = {name: str(reason) for name, reason in left_out.items()}
-        return cls(file.arch, layers, scales, rest, reasons, provenance, data)
+        return cls(file.arch, layers, scales, rest, trained, reasons, provenance, data)
 
     def __getstate__(self) -> dict[str, Any]:
         # A mapping does not travel, its bytes do.
@@ -157,16 +166,21 @@ class PackedModel:
             )
         return targets
 
+    def worn_by(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Give ``model`` what was trained around the layers until it is left; see ``sw.rest.wearing``."""
+        return wearing(model, self.trained)
 
-def rest_fingerprint(model: nn.Module, targets: Collection[Target]) -> int:
-    """Return the CRC-32 of every parameter outside the ``targets``, by name, as float32."""
-    inside = {id(module.weight) for target in targets for module in target.modules}
-    crc = 0
-    for name, parameter in sorted(model.named_parameters()):
-        if id(parameter) not in inside:
-            values = parameter.detach().to("cpu", torch.float32).contiguous().numpy()
-            crc = zlib.crc32(values.tobytes(), zlib.crc32(name.encode(), crc))
-    return crc
+    def integer_model(self, model: nn.Module) -> nn.Module:
+        """Return a copy of ``model`` that computes in PyTorch what the accelerator makes of it.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`targets`.
+        """
+        targets = self.targets(model)
+        with self.worn_by(model):
+            return int8_model(model, self.layers, self.scales, targets, width=self.arch.activation_width)
 
 
 def _single(scale: float | None) -> float | None:

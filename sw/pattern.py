@@ -1,8 +1,9 @@
 """Pruning patterns: what is kept or pruned together, and at which price."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final, Self
 
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
@@ -11,6 +12,9 @@ __all__ = ["METADATA_BITS", "Method", "Pattern", "parse_method"]
 
 METADATA_BITS: Final = 0.6
 """Default budget of records: with scales, order table and framing, metadata stays below 1 bit."""
+
+
+_PLAIN: Final = ("length", "n_m", "metadata_bits", "contiguous")
 
 
 class Method(Enum):
@@ -122,6 +126,17 @@ class Pattern:
     def kept_of(self) -> tuple[int, int]:
         """N and M of ``N_M``."""
         return (2, 4) if self.n_m is None else self.n_m
+
+    def state(self) -> dict[str, Any]:
+        """Return what a file keeps of it: plain values."""
+        plain = {"arch": self.arch.model_dump(), "method": self.method.value}
+        return {**plain, **{name: getattr(self, name) for name in _PLAIN}}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Self:
+        """Return the pattern of a ``state``."""
+        plain = {name: state[name] for name in _PLAIN}
+        return cls(ArchConfig(**state["arch"]), Method(state["method"]), **plain)
 
     @property
     def label(self) -> str:

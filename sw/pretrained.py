@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from spec.errors import ConfigError
+from sw.models import model_folder
 
-__all__ = ["evaluating", "flags_kept", "load_pretrained", "plain_attention"]
+__all__ = ["evaluating", "flags_kept", "load_pretrained", "load_sentence_model", "plain_attention"]
 
 _ATTENTION: Final = "_attn_implementation"
 """Where a config of transformers says which function computes attention."""
@@ -53,6 +54,32 @@ def load_pretrained(source: str | Path, kind: Any) -> tuple[nn.Module, Any]:
         )
     module: nn.Module = model.eval()
     return module, tokenizer
+
+
+def load_sentence_model(source: str | Path) -> tuple[nn.Module, Any]:
+    """Return a model of the BERT family without its pooler, which no embedding needs, and its tokenizer.
+
+    Where a folder lacks the pooler, every loading would draw another.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``minilm`` or a Hugging Face folder. Nothing is downloaded.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or as :func:`load_pretrained`.
+    """
+    from transformers import AutoModel  # other commands run without its slow import
+
+    folder = model_folder() if str(source) == "minilm" else Path(source)
+    if not folder.is_dir():
+        raise ConfigError(f"model {source} is neither `minilm` nor a model folder; check it")
+    model, tokenizer = load_pretrained(folder, AutoModel)
+    if hasattr(model, "pooler"):
+        model.register_module("pooler", None)
+    return model, tokenizer
 
 
 @contextmanager

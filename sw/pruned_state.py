@@ -1,10 +1,9 @@
 """A pruned model in a file: what another training, or another judging, needs to go on from it."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
@@ -13,18 +12,19 @@ from torch import nn
 
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
+from sw.input_quantizer import InputQuantizer
 from sw.mask_search import Placement
 from sw.pattern import Pattern
 from sw.units import MatrixShape
 
 __all__ = ["PrunedState"]
 
-_FORMAT: Final = "mixvec pruned model 1"
+_FORMAT: Final = "mixvec pruned model 2"
 
 
 @dataclass(frozen=True, eq=False)
 class PrunedState:
-    """Parameters, masks and placements of a model that was pruned.
+    """Parameters, masks, placements and quantizers of a model that was pruned.
 
     Parameters
     ----------
@@ -32,38 +32,43 @@ class PrunedState:
         The module's ``state_dict``; 0 where pruned.
     masks : mapping of str to array of bool, shape (M, K)
     placements : mapping of str to Placement
-    pattern : str
-        What :meth:`pattern_name` calls the pattern of the masks.
+    inputs : mapping of str to InputQuantizer
+        How the input of every matrix was quantized when the model was last looked at as integers.
+    pattern : Pattern
+        Of the masks.
     kept : int
         Weights that it was asked to keep; patterns round.
+    provenance : mapping of str to str, int, float, bool or None
+        How it was pruned.
     """
 
     parameters: Mapping[str, torch.Tensor]
     masks: Mapping[str, NDArray[np.bool_]]
     placements: Mapping[str, Placement]
-    pattern: str
+    inputs: Mapping[str, InputQuantizer]
+    pattern: Pattern
     kept: int
-
-    @staticmethod
-    def pattern_name(pattern: Pattern) -> str:
-        """Return what a pattern is known by here."""
-        return f"{pattern.label} for {pattern.arch.to_json()}"
+    provenance: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file."""
         matrices = {
             name: {
                 "mask": torch.from_numpy(mask),
                 "direction": self.placements[name].direction.value,
                 "order": torch.from_numpy(self.placements[name].order),
+                "inputs": self.inputs[name].state(),
             }
             for name, mask in self.masks.items()
         }
         parameters = {name: tensor.detach().cpu() for name, tensor in self.parameters.items()}
-        part = path.with_name(f".part-{path.name}")
-        facts = {"format": _FORMAT, "pattern": self.pattern, "kept": self.kept}
-        torch.save({**facts, "parameters": parameters, "matrices": matrices}, part)
-        os.replace(part, path)
+        facts = {
+            "format": _FORMAT,
+            "pattern": self.pattern.state(),
+            "kept": self.kept,
+            "provenance": dict(self.provenance),
+        }
+        torch.save({**facts, "parameters": parameters, "matrices": matrices}, path)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -86,8 +91,10 @@ class PrunedState:
                     name: Placement(Direction(its["direction"]), its["order"].numpy())
                     for name, its in matrices
                 },
-                state["pattern"],
+                {name: InputQuantizer.restored(its["inputs"]) for name, its in matrices},
+                Pattern.restored(state["pattern"]),
                 state["kept"],
+                state["provenance"],
             )
         # Damage shows as whatever the reader meets first.
         except Exception:
@@ -104,10 +111,10 @@ class PrunedState:
         own = {name: mask.shape for name, mask in self.masks.items()}
         if own != {its.name: (its.rows, its.cols) for its in shapes}:
             raise ConfigError("the pruned model has other matrices than this one; start from one of its own")
-        if self.pattern != self.pattern_name(pattern):
+        if self.pattern != pattern:
             raise ConfigError(
-                f"the pruned model is {self.pattern.partition(' for ')[0]}, for its own architecture; "
-                f"ask for that method and `--arch`"
+                f"the pruned model is {self.pattern.label}, for its own architecture; ask for that method "
+                f"and `--arch`"
             )
         if self.kept != kept:
             raise ConfigError(

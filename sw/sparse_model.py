@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,8 @@ class SparseModel:
     pattern : Pattern
     asked : int
         Weights that were to be kept; patterns round.
+    provenance : dict of str to str, int, float, bool or None
+        How it was pruned.
     """
 
     model: nn.Module
@@ -118,15 +121,18 @@ class SparseModel:
     rounding: Rounding
     pattern: Pattern
     asked: int
+    provenance: dict[str, Any]
 
-    def state(self) -> PrunedState:
-        """Return what another training can start from."""
+    def state(self, inputs: Mapping[str, InputQuantizer]) -> PrunedState:
+        """Return what another training can start from, or a packed model be made of with these ``inputs``."""
         return PrunedState(
             self.model.state_dict(),
             {name: its.mask for name, its in self.pruned.items()},
             {name: its.placement for name, its in self.pruned.items()},
-            PrunedState.pattern_name(self.pattern),
+            inputs,
+            self.pattern,
             self.asked,
+            self.provenance,
         )
 
     def inputs(self) -> dict[str, InputQuantizer]:
@@ -259,7 +265,26 @@ def sparsify(
         )
         for name, mask in masks.items()
     }
-    return SparseModel(model, targets, described, rounding, pattern, kept)
+    return SparseModel(model, targets, described, rounding, pattern, kept, _provenance(recipe, task))
+
+
+def _provenance(recipe: Recipe, task: Task[Any]) -> dict[str, Any]:
+    """How a model is pruned, in plain values."""
+    training, recovery = recipe.training, recipe.recovery
+    return {
+        "mixvec": version("mixvec"),
+        "method": recipe.prune.pattern.method.value,
+        "metadata_bits": recipe.prune.pattern.metadata_bits,
+        "recovery": recovery.value,
+        "score": recipe.static_score.value,
+        **({"stages": recipe.stages} if recovery.refits else {}),
+        **({"steps": training.steps, "size": training.size} if recovery.trains else {}),
+        "inputs": "per token" if recipe.inputs.per_token else "per tensor",
+        "smoothing": recipe.inputs.smoothing,
+        "calibration_batches": recipe.batches,
+        "calibration": type(task).__name__,
+        "seed": training.seed,
+    }
 
 
 def _fixed(masks: dict[str, NDArray[np.bool_]]) -> MaskChooser:

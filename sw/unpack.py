@@ -15,7 +15,7 @@ from spec.record import record_layout
 from spec.schedule import BlockPart, Pass, Schedule
 from sw.bits import unpack_fields
 from sw.blocks import Blocking
-from sw.container import PacketCursor, RawCluster, RawLayer, RawPass, read_header, read_layer
+from sw.container import PacketCursor, RawCluster, RawLayer, RawPass, read_header, read_layer, read_parameters
 from sw.layer import grouped_index
 from sw.outputs import OutputParameters
 from sw.values import unpack_values
@@ -121,11 +121,15 @@ class PackedLayer(_Travelling):
 
 @dataclass(frozen=True, eq=False)
 class PackedFile:
-    """A decoded file: its architecture, its layers in order, and what it says of their model, if anything."""
+    """A decoded file: its architecture, its layers in order, and what it says of their model, if anything.
+
+    ``parameters`` are float32 numbers of that model, padded to a word; ``sw.packed_model`` knows whose.
+    """
 
     arch: ArchConfig
     layers: tuple[PackedLayer, ...]
     model: dict[str, Any] | None = None
+    parameters: bytes = b""
 
 
 def unpack(data: Stored) -> PackedFile:
@@ -138,6 +142,9 @@ def unpack(data: Stored) -> PackedFile:
     """
     cursor = PacketCursor(data)
     arch, count, model = read_header(cursor)
+    parameters = read_parameters(cursor)
+    if parameters and model is None:
+        raise FormatError("the file brings parameters of a model that its header does not describe")
     layers: list[PackedLayer] = []
     for index in range(count):
         raw = read_layer(cursor, arch, index & 0xFF)
@@ -145,7 +152,7 @@ def unpack(data: Stored) -> PackedFile:
             raise FormatError(f"two layers are called {raw.name}")
         layers.append(_decode_layer(raw, arch))
     cursor.finish()
-    return PackedFile(arch, tuple(layers), model)
+    return PackedFile(arch, tuple(layers), model, parameters)
 
 
 def _decode_layer(raw: RawLayer, arch: ArchConfig) -> PackedLayer:

@@ -2,20 +2,21 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from codesign.whole import PackedModel, attach, compile_model
+from codesign.whole import PackedModel, attach, compile_model, compile_pruned, load_model, save_model
 from codesign.whole.compilation import default_recipe
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
+from sw.input_batches import InputBatches
 from sw.input_quantizer import InputOptions
-from sw.int8 import int8_model
 from sw.recovery_options import RecoveryOptions, Trained
 from sw.scores import Score
-from sw.sparse_model import RecoveryMethod
+from sw.sparse_model import RecoveryMethod, SparseModel, sparsify
 from tests.tiny_models import (
     outlying_gpt2,
     tiny_gpt2,
@@ -24,6 +25,8 @@ from tests.tiny_models import (
 )
 
 ARCH = ArchConfig.load("tiny")
+KEPT = 9830
+"""Four tenths of the small GPT-2's weights."""
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +51,7 @@ def test_inputs_are_quantized_as_asked_for(gpt2: nn.Module, options: InputOption
     assert packed.provenance["smoothing"] == options.smoothing
     with attach(gpt2, packed, "reference", tell=lambda sentence: None):
         found = tiny_logits(gpt2)
-    assert torch.equal(
-        found, tiny_logits(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2)))
-    )
+    assert torch.equal(found, tiny_logits(packed.integer_model(gpt2)))
 
 
 class Chain(nn.Module):
@@ -105,7 +106,7 @@ def test_inputs_of_one_vector_and_of_none_are_calibrated() -> None:
     assert set(packed.layers) == {"gate", "left", "right"}
     with attach(model, packed, "reference"), torch.no_grad():
         found = model(batches[-1])
-    integers = int8_model(model, packed.layers, packed.scales, packed.targets(model))
+    integers = packed.integer_model(model)
     with torch.no_grad():
         assert torch.equal(found, integers(batches[-1]))
 
@@ -129,7 +130,7 @@ def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer() -> None:
     errors = []
     for recipe in (one_cut, trained):
         packed = compile_model(gpt2, ARCH, 0.6, token_inputs(2), recipe=recipe, progress=steps.append)
-        integers = int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2))
+        integers = packed.integer_model(gpt2)
         errors.append(float((tiny_logits(integers) - tiny_logits(gpt2)).square().mean()))
         with attach(gpt2, packed, "estimate", tell=lambda sentence: None):
             assert torch.equal(tiny_logits(gpt2), tiny_logits(integers))
@@ -139,13 +140,71 @@ def test_trained_matrices_fit_the_model_as_it_is_and_bring_it_nearer() -> None:
     assert packed.provenance["steps"] == training.steps
 
 
-@pytest.mark.parametrize("trained", [Trained.ALL, Trained.NO_TABLES])
-def test_a_recipe_that_trains_what_is_not_packed_is_refused(gpt2: nn.Module, trained: Trained) -> None:
-    training = RecoveryOptions(trained=trained)
-    recipe = replace(default_recipe(ARCH, 1), recovery=RecoveryMethod.FINE_TUNE, training=training)
+@pytest.fixture(scope="module", params=[Trained.NO_TABLES, Trained.ALL])
+def pruned(request: pytest.FixtureRequest, gpt2: nn.Module) -> SparseModel:
+    """The model pruned and trained outside its layers too, with its integers."""
+    training = RecoveryOptions(
+        steps=30, score=Score.ACTIVATION, distillation=1.0, quantized=0.2, trained=request.param
+    )
+    recipe = replace(default_recipe(ARCH, 2), recovery=RecoveryMethod.FINE_TUNE, training=training)
+    return sparsify(copy.deepcopy(gpt2), InputBatches(token_inputs(2)), KEPT, recipe)
 
-    with pytest.raises(ConfigError, match="may train the matrices alone"):
-        compile_model(gpt2, ARCH, 0.5, token_inputs(1), recipe=recipe)
+
+def test_what_is_trained_around_the_layers_travels_with_them(
+    gpt2: nn.Module, pruned: SparseModel, tmp_path: Path
+) -> None:
+    inputs, before = pruned.inputs(), copy.deepcopy(gpt2.state_dict())
+    # Not through any file: the trained model itself, its targets multiplied as integers.
+    wanted = tiny_logits(pruned.integer_model(ARCH, inputs))
+
+    save_model(compile_pruned(gpt2, pruned.state(inputs), token_inputs(1)), tmp_path / "m.mxv")
+    packed = load_model(tmp_path / "m.mxv")
+
+    assert torch.equal(tiny_logits(packed.integer_model(gpt2)), wanted)
+    plain = tiny_logits(gpt2)
+    with attach(gpt2, packed, "reference", tell=lambda sentence: None):
+        assert torch.equal(tiny_logits(gpt2), wanted)
+        with pytest.raises(ConfigError, match="attached to something already; detach them first"):
+            attach(gpt2, packed, "estimate")
+    assert torch.equal(tiny_logits(gpt2), plain) and not torch.equal(plain, wanted)
+    assert all(torch.equal(value, before[name]) for name, value in gpt2.state_dict().items())
+    after = pruned.model.state_dict()
+    tables = {"transformer.wte.weight", "transformer.wpe.weight"}
+    changed = {name for name in tables if not torch.equal(after[name], before[name])}
+    assert tables & packed.trained.keys() == changed and "transformer.ln_f.weight" in packed.trained
+    assert packed.provenance["sparsity"] == 0.6 and packed.provenance["recovery"] == "fine-tune"
+
+
+def test_one_call_prunes_trains_and_packs_the_same(gpt2: nn.Module) -> None:
+    training = RecoveryOptions(steps=30, score=Score.ACTIVATION, distillation=1.0, quantized=0.2)
+    recipe = replace(default_recipe(ARCH, 2), recovery=RecoveryMethod.FINE_TUNE, training=training)
+    task = InputBatches(token_inputs(2))
+    # Batches come in turn, and compiling looks at one first, for the layers that are called.
+    task.batch(1, torch.Generator(), torch.device("cpu"))
+    sparse = sparsify(copy.deepcopy(gpt2), task, KEPT, recipe)
+    wanted = tiny_logits(sparse.integer_model(ARCH, sparse.inputs()))
+
+    packed = compile_model(gpt2, ARCH, 0.6, token_inputs(2), recipe=recipe)
+
+    assert torch.equal(tiny_logits(packed.integer_model(gpt2)), wanted)
+
+
+def test_a_pruned_model_can_be_quantized_and_packed_otherwise(gpt2: nn.Module, pruned: SparseModel) -> None:
+    state, options = pruned.state(pruned.inputs()), InputOptions(per_token=False, smoothing=0.0)
+    wide = ArchConfig.load("small")
+
+    packed = compile_pruned(gpt2, state, token_inputs(1), arch=wide, inputs=options)
+
+    assert packed.arch == wide and all(scale is not None for scale in packed.scales.values())
+    assert packed.provenance["inputs"] == "per tensor" and packed.provenance["smoothing"] == 0
+    assert packed.provenance["steps"] == 30
+    with attach(gpt2, packed, "estimate", tell=lambda sentence: None):
+        found = tiny_logits(gpt2)
+    assert torch.equal(found, tiny_logits(packed.integer_model(gpt2)))
+    with pytest.raises(ConfigError, match="pruned for a `weight_width` of 8, not 4; give an architecture"):
+        compile_pruned(gpt2, state, token_inputs(1), arch=ARCH.model_copy(update={"weight_width": 4}))
+    with pytest.raises(ConfigError, match="has other matrices than this one"):
+        compile_pruned(Chain(), state, [torch.randn(2, 48)])
 
 
 def test_calibration_needs_inputs(gpt2: nn.Module) -> None:

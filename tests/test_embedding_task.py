@@ -369,7 +369,7 @@ def test_missing_and_unfit_files_are_refused(tmp_path: Path, texts: tuple[Path, 
         load_embedding_task("minilm", train, tmp_path / "latin.txt")
     with pytest.raises(ConfigError, match=r"short\.txt has no sentence of 6 to 40 words"):
         load_embedding_task("minilm", train, tmp_path / "short.txt")
-    with pytest.raises(ConfigError, match="need `minilm` or a model folder, and nowhere is neither"):
+    with pytest.raises(ConfigError, match="model nowhere is neither `minilm` nor a model folder"):
         load_embedding_task("nowhere", train, test)
     with pytest.raises(ConfigError, match=r"empty is not a model that transformers can run \("):
         load_embedding_task(tmp_path / "empty", train, test)

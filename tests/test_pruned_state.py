@@ -34,11 +34,11 @@ def first() -> SparseModel:
 
 
 def go_on(first: SparseModel, recipe: Recipe, start: PrunedState | None = None) -> SparseModel:
-    return sparsify(tiny_model(), tiny_task(), KEPT, recipe, start=start or first.state())
+    return sparsify(tiny_model(), tiny_task(), KEPT, recipe, start=start or first.state(first.inputs()))
 
 
 def test_a_file_holds_the_whole_pruned_model(first: SparseModel, tmp_path: Path) -> None:
-    first.state().save(tmp_path / "kept.pt")
+    first.state(first.inputs()).save(tmp_path / "kept.pt")
 
     start = PrunedState.load(tmp_path / "kept.pt")
     # Orders and directions do not come from calibration anew: another seed would give others.
@@ -82,7 +82,7 @@ def test_the_dense_model_stays_the_teacher(first: SparseModel) -> None:
 
 
 def test_what_was_pruned_otherwise_is_refused(first: SparseModel) -> None:
-    start = first.state()
+    start = first.state(first.inputs())
     block = replace(RECIPE, prune=replace(RECIPE.prune, pattern=Pattern(ARCH, Method.BLOCK, length=4)))
     wide = replace(
         RECIPE,

@@ -23,7 +23,6 @@ from sim.errors import SimulatorError
 from sim.twin import Twin
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
-from sw.int8 import int8_model
 from sw.pack import pack
 from sw.targets import find_targets
 from tests.tiny_models import (
@@ -69,7 +68,7 @@ def runs(gpt2: nn.Module, packed: PackedModel, twin: Twin) -> dict[str, tuple[to
 def test_every_backend_gives_pytorch_s_integers(
     gpt2: nn.Module, packed: PackedModel, runs: dict[str, tuple[torch.Tensor, dict[str, Any]]]
 ) -> None:
-    integers = tiny_logits(int8_model(gpt2, packed.layers, packed.scales, packed.targets(gpt2)))
+    integers = tiny_logits(packed.integer_model(gpt2))
 
     assert all(torch.equal(logits, integers) for logits, _ in runs.values())
     assert not torch.equal(tiny_logits(gpt2), integers)
@@ -167,9 +166,11 @@ def test_a_mapped_model_travels(packed: PackedModel, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 3}, r"describes its model in version 3, and this mixvec reads 2; use a newer mixvec"),
-        ({"version": "x"}, "describes its model in version 'x', and this mixvec reads 2; pack it again"),
+        ({"version": 4}, r"describes its model in version 4, and this mixvec reads 3; use a newer mixvec"),
+        ({"version": "x"}, "describes its model in version 'x', and this mixvec reads 3; pack it again"),
         ({"scales": {}}, "must give the scale of every layer's input"),
+        ({"trained": None}, "must give the shape of every parameter by its name"),
+        ({"trained": {"bias": [3]}}, "the parameters around the layers must take 2 words, not 0"),
         ({"rest": -1}, "the fingerprint of the model must have 32 bits, not -1"),
         ({"provenance": []}, "`provenance` in the file's header must be an object of plain values"),
         (None, "the file holds layers but no model around them"),
@@ -180,7 +181,7 @@ def test_files_that_this_version_cannot_read_are_refused(
 ) -> None:
     layers = [quantized(layer) for layer in list(packed.layers.values())[:1]]
     (name,) = (layer.name for layer in layers)
-    about = {"version": 2, "scales": {name: 1.0}, "rest": 0, "left_out": {}, "provenance": {}}
+    about = {"version": 3, "scales": {name: 1.0}, "rest": 0, "trained": {}, "left_out": {}, "provenance": {}}
     (tmp_path / "x.mxv").write_bytes(pack(layers, ARCH, None if changes is None else {**about, **changes}))
 
     with pytest.raises(FormatError, match=f"x.mxv is no packed model: .*{message}"):

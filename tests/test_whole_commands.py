@@ -13,7 +13,6 @@ from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFa
 from codesign.whole import load_model
 from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
 from sw import calibration
-from sw.int8 import int8_model
 from tests.command_runs import Run, is_one_sentence
 from tests.tiny_language import tiny_model
 
@@ -150,6 +149,49 @@ def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path
     assert rtl["cycles_per_token"] == rtl["cycles"] / 6
 
 
+def text_of(path: Path, seed: int, count: int) -> list[str]:
+    """Sentences of six known words each, in a file; none has to be padded."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(2, len(WORDS), (count, 6), generator=generator).tolist()
+    sentences = [" ".join(WORDS[word] for word in row) for row in drawn]
+    path.write_text("\n".join(f"{one}." for one in sentences) + "\n")
+    return [f"{one}." for one in sentences]
+
+
+def test_a_model_that_evaluate_trained_embeds_as_it_was_judged(run: Run, bert: Path, tmp_path: Path) -> None:
+    text_of(tmp_path / "train.txt", 0, 64)
+    judged = text_of(tmp_path / "test.txt", 1, 12)
+    training = "--steps 30 --quantized 0.2 --distillation 1 --learning-rate 1e-2 --jobs 1"
+    status, _, err = run(
+        *("evaluate", bert, "--train", tmp_path / "train.txt", "--test", tmp_path / "test.txt", "--keep"),
+        *("-o", tmp_path / "out", "--method", "mixed-vector:2", "--arch", "tiny", "--sparsity", "0.95"),
+        *("--seeds", "1", *training.split()),
+    )
+    assert status == 0, err
+    (result,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["results"]
+    kept = tmp_path / "out" / "trials" / result["kept_model"]
+
+    model = ["embed", *judged, "--model", bert, "--json", "--backend"]
+    status, out, err = run(*model, "estimate", "--start", kept, "--save", tmp_path / "k.mxv")
+    assert status == 0, err
+    packed = run(*model, "rtl", "--packed", tmp_path / "k.mxv")[1]
+
+    found = json.loads(out)
+    assert json.loads(packed)["embeddings"] == found["embeddings"]
+    assert json.loads(packed)["cycles"] == found["cycles"]
+    dense = load_sentence_encoder(str(bert))
+    wanted = dense.embed(dense.batches(judged))
+    cosine = (torch.tensor(found["embeddings"]) * wanted).sum(dim=1).mean()
+    # Residuals dominate so small a model: what pruning takes is little, but far more than rounding does.
+    assert float(cosine) == pytest.approx(result["integer"]["cosine"], abs=1e-6)
+    assert result["integer"]["cosine"] < 1 - 2e-5
+    provenance = load_model(tmp_path / "k.mxv").provenance
+    assert (provenance["start"], provenance["steps"]) == (kept.name, 30)
+    assert provenance["sparsity"] == pytest.approx(0.95, abs=1e-3)
+    status, out, _ = run("inspect", tmp_path / "k.mxv")
+    assert status == 0 and "parameters around the layers: " in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -163,7 +205,7 @@ def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path
             ("embed", "a", "--model", "BERT", "--packed", "x.mxv", "--smoothing", "0.5"),
             "`--smoothing` belongs to a model that is packed now, not to `--packed`",
         ),
-        (("embed", "a", "--model", "nowhere"), "`--model` nowhere is neither `minilm` nor a model folder"),
+        (("embed", "a", "--model", "nowhere"), "model nowhere is neither `minilm` nor a model folder"),
         (
             ("embed", "a", "--model", "BERT", "--arch", "tiny", "--backend", "gpu"),
             "`--backend` must be one of reference, estimate, rtl, board, not gpu",
@@ -186,6 +228,19 @@ def test_generated_tokens_of_rtl_are_those_of_the_reference(run: Run, gpt2: Path
             "`--arch` belongs to a model",
         ),
         (("embed", "a", "--model", "BERT", "--packed", "x.mxv"), "x.mxv cannot be read"),
+        (
+            ("embed", "a", "--model", "BERT", "--packed", "x.mxv", "--start", "x.pt"),
+            "`--start` belongs to a model that is packed now, not to `--packed`; drop one",
+        ),
+        (
+            ("generate", "A", "--tokens", "2", "--model", "GPT2", "--packed", "x.mxv", "--sparsity", "0.5"),
+            "`--sparsity` belongs to a model that is packed now, not to `--packed`; drop one",
+        ),
+        (("embed", "a", "--model", "BERT", "--start", "x.pt"), "x.pt is not a readable pruned model"),
+        (
+            ("generate", "A", "--tokens", "2", "--model", "GPT2", "--start", "x.pt", "--sparsity", "0.5"),
+            "`--sparsity` belongs to a model that is pruned now, not to `--start`; drop one",
+        ),
         (("embed", "a", "--model", "BERT", "--sparsity", "2"), "`--sparsity` must be from 0 to 1, not 2"),
         (
             ("embed", "a", "--model", "BERT", "--clock", "-1", "--arch", "tiny"),
@@ -219,7 +274,7 @@ def test_the_packed_minilm_that_comes_along_embeds_nearly_as_the_dense_one(
     encoder, packed = load_sentence_encoder("minilm"), load_model(PACKED_MINILM)
     batches = encoder.batches(sentences)
     dense = encoder.embed(batches)
-    encoder.model = int8_model(encoder.model, packed.layers, packed.scales, packed.targets(encoder.model))
+    encoder.model = packed.integer_model(encoder.model)
     assert torch.equal(found, encoder.embed(batches))
     weights = sum(its.rows * its.cols for its in packed.layers.values())
     assert packed.kept == pytest.approx(0.2 * weights, rel=1e-3)

@@ -14,6 +14,8 @@ from codesign.commands.whole import (
     Place,
     SaveFile,
     Smoothing,
+    Source,
+    StartFile,
     attached,
     check_clock,
     chosen_model,
@@ -47,12 +49,17 @@ def embed(
         float | None, typer.Option("--sparsity", help=f"Fraction pruned, 0 to 1; {_SPARSITY}.")
     ] = None,
     packed: PackedFile = None,
+    start: StartFile = None,
     input_scales: InputScales = None,
     smoothing: Smoothing = None,
     save: SaveFile = None,
     calibrate: Annotated[
         Path | None,
-        typer.Option("--calibrate", metavar="FILE", help="Text to refit on; the built-in sentences without."),
+        typer.Option(
+            "--calibrate",
+            metavar="FILE",
+            help="Text to refit on, or to quantize inputs by; built-in without.",
+        ),
     ] = None,
     clock: Clock = None,
     as_json: JsonFlag = False,
@@ -61,6 +68,7 @@ def embed(
 
     MiniLM comes packed for ulx3s at 0.8. With another architecture, sparsity or model, with --calibrate,
     --save, --input-scales or --smoothing, it is pruned first: minutes, and much further from the dense model.
+    --start takes one that `mixvec evaluate` has trained instead.
     """
     check_clock(clock)
     inputs = input_options(input_scales, smoothing)
@@ -68,6 +76,7 @@ def embed(
     blank = [one for one in text if not one.strip()]
     if blank:
         raise ConfigError(f"TEXT must be sentences, but {blank[0]!r} is empty; leave it out")
+    from codesign.whole.compilation import DEFAULT_INPUTS
     from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
     from sw.calibration import SENTENCES
     from sw.sentences import read_sentences
@@ -78,17 +87,15 @@ def embed(
     sentences = list(SENTENCES) if calibrate is None else read_sentences(read_text(calibrate))
     if not sentences:
         raise ConfigError(f"{calibrate} has no sentence of 6 to 40 words; give running text")
+    if calibrate is not None and inputs is None:
+        inputs = DEFAULT_INPUTS
     ours = model == "minilm" and arch in (None, _ARCH) and sparsity in (None, _SPARSITY)
-    if ours and packed is None and save is None and calibrate is None and inputs is None:
-        arch, packed = None, PACKED_MINILM
+    if ours and all(option is None for option in (packed, start, save, inputs)):
+        arch, sparsity, packed = None, None, PACKED_MINILM
     encoder = load_sentence_encoder(model)
     compiled = chosen_model(
         encoder.model,
-        arch,
-        _ARCH,
-        _SPARSITY if sparsity is None else sparsity,
-        packed,
-        save,
+        Source(arch, _ARCH, sparsity, _SPARSITY, packed, start, save),
         inputs,
         lambda: encoder.batches(sentences, 16),
         {"model": Path(model).name},

@@ -14,7 +14,8 @@ from codesign.commands.whole import (
     Place,
     SaveFile,
     Smoothing,
-    Sparsity,
+    Source,
+    StartFile,
     attached,
     check_clock,
     chosen_model,
@@ -29,6 +30,7 @@ from spec.link import BAUD
 __all__ = ["generate"]
 
 _ARCH: Final = "token"
+_SPARSITY: Final = 0.5
 _MODEL: Final = Path(__file__).parents[2] / "examples" / "character-models" / "0"
 
 
@@ -48,8 +50,11 @@ def generate(
     arch: Annotated[
         str | None, typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}.")
     ] = None,
-    sparsity: Sparsity = 0.5,
+    sparsity: Annotated[
+        float | None, typer.Option("--sparsity", help=f"Fraction pruned, 0 to 1; {_SPARSITY}.")
+    ] = None,
     packed: PackedFile = None,
+    start: StartFile = None,
     input_scales: InputScales = None,
     smoothing: Smoothing = None,
     save: SaveFile = None,
@@ -76,11 +81,7 @@ def generate(
         )
     compiled = chosen_model(
         generator.model,
-        arch,
-        _ARCH,
-        sparsity,
-        packed,
-        save,
+        Source(arch, _ARCH, sparsity, _SPARSITY, packed, start, save),
         inputs,
         lambda: generator.samples(seed),
         {"model": model.name, "calibration_text": "the model's own samples"},

@@ -69,6 +69,7 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
             [{name: facts[name] for name in facts if name not in ("checks", "smoothed")} for facts in layers],
         ),
         *([] if packed.model is None else _provenance(packed.model)),
+        *([f"parameters around the layers: {len(packed.parameters):,} bytes"] if packed.parameters else []),
         f"checked: {', '.join(layers[0]['checks'])}",
     )
     return 0

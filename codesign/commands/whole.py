@@ -28,7 +28,8 @@ __all__ = [
     "Place",
     "SaveFile",
     "Smoothing",
-    "Sparsity",
+    "Source",
+    "StartFile",
     "attached",
     "check_clock",
     "chosen_model",
@@ -40,7 +41,6 @@ __all__ = [
 BackendName: TypeAlias = Annotated[
     str, typer.Option("--backend", help="rtl (simulated Verilog), estimate, reference, or board.")
 ]
-Sparsity: TypeAlias = Annotated[float, typer.Option("--sparsity", help="Fraction pruned, 0 to 1.")]
 PackedFile: TypeAlias = Annotated[
     Path | None, typer.Option("--packed", metavar="FILE.mxv", help="A packed model, instead of pruning one.")
 ]
@@ -50,6 +50,10 @@ InputScales: TypeAlias = Annotated[
 ]
 Smoothing: TypeAlias = Annotated[
     float | None, typer.Option("--smoothing", help="Of a model that is pruned now: strength, 0 to 1; 0.7.")
+]
+StartFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--start", metavar="FILE", help="A model kept by `mixvec evaluate --keep`, packed now."),
 ]
 SaveFile: TypeAlias = Annotated[
     Path | None, typer.Option("--save", metavar="FILE.mxv", help="Keep the packed model for `--packed`.")
@@ -113,42 +117,79 @@ class Place:
         return BoardPort(stack.enter_context(start_twin(self.twin, arch)).port, TWIN_BAUD, TWIN_TIMEOUT)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a packed model comes from, and where it is kept: the options as given.
+
+    Parameters
+    ----------
+    arch, default_arch : str, optional
+    sparsity, default_sparsity : float, optional
+    packed, start, save : Path, optional
+    """
+
+    arch: str | None
+    default_arch: str
+    sparsity: float | None
+    default_sparsity: float
+    packed: Path | None
+    start: Path | None
+    save: Path | None
+
+
 def chosen_model(
     model: "nn.Module",
-    arch: str | None,
-    default_arch: str,
-    sparsity: float,
-    packed: Path | None,
-    save: Path | None,
+    source: Source,
     inputs: "InputOptions | None",
     calibration: "Callable[[], Calibration]",
     provenance: Mapping[str, Any],
 ) -> "PackedModel":
-    """Return the model of ``--packed``, or ``model`` compiled, and written to ``--save``.
+    """Return the model of ``--packed``, or what ``--start`` made of ``model``, or ``model`` pruned now.
+
+    What is packed here is written to ``--save``.
 
     Raises
     ------
     ConfigError, FormatError
         If options exclude each other, a file cannot be read or written, or the model cannot be compiled.
     """
-    from codesign.whole import compile_model, load_model, save_model
+    from codesign.whole import compile_model, compile_pruned, load_model, save_model
 
-    if packed is not None:
+    if source.packed is not None:
         for option, given in (
-            ("--arch", arch),
-            ("--save", save),
+            ("--arch", source.arch),
+            ("--sparsity", source.sparsity),
+            ("--start", source.start),
+            ("--save", source.save),
             ("--input-scales` or `--smoothing", inputs),
         ):
             if given is not None:
                 raise ConfigError(
                     f"`{option}` belongs to a model that is packed now, not to `--packed`; drop one"
                 )
-        return load_model(packed)
-    config = ArchConfig.load(arch or default_arch)
-    with waiting(f"pruning to {sparsity:.0%}, refitting and packing; `--save` keeps it"):
-        compiled = compile_model(model, config, sparsity, calibration(), inputs=inputs, provenance=provenance)
-    if save is not None:
-        save_model(compiled, save)
+        return load_model(source.packed)
+    if source.start is not None:
+        from sw.pruned_state import PrunedState
+
+        if source.sparsity is not None:
+            raise ConfigError(
+                "`--sparsity` belongs to a model that is pruned now, not to `--start`; drop one"
+            )
+        config = None if source.arch is None else ArchConfig.load(source.arch)
+        pruned, facts = PrunedState.load(source.start), {**provenance, "start": source.start.name}
+        with waiting("quantizing and packing; `--save` keeps it"):
+            compiled = compile_pruned(
+                model, pruned, calibration(), arch=config, inputs=inputs, provenance=facts
+            )
+    else:
+        config = ArchConfig.load(source.arch or source.default_arch)
+        sparsity = source.default_sparsity if source.sparsity is None else source.sparsity
+        with waiting(f"pruning to {sparsity:.0%}, refitting and packing; `--save` keeps it"):
+            compiled = compile_model(
+                model, config, sparsity, calibration(), inputs=inputs, provenance=provenance
+            )
+    if source.save is not None:
+        save_model(compiled, source.save)
     return compiled
 
 

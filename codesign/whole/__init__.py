@@ -3,7 +3,7 @@
 from codesign.whole.attachment import Attachment, attach
 from codesign.whole.backend import Backend, BackendKind
 from codesign.whole.board_port import BoardPort
-from codesign.whole.compilation import compile_model
+from codesign.whole.compilation import compile_model, compile_pruned
 from codesign.whole.files import load_model, save_model
 from sw.packed_model import PackedModel
 
@@ -15,6 +15,7 @@ __all__ = [
     "PackedModel",
     "attach",
     "compile_model",
+    "compile_pruned",
     "load_model",
     "save_model",
 ]

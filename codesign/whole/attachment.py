@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from codesign.whole.ledger import Ledger
 from spec.errors import ConfigError
 from sw.int8 import Int8Linear, integer_linears
 from sw.packed_model import PackedModel
+from sw.targets import Target, find_targets
 from sw.unpack import PackedLayer
 
 __all__ = ["Attachment", "attach"]
@@ -28,7 +30,7 @@ class Attachment:
     Parameters
     ----------
     model : Module
-        Runs as before: only what its layers multiply with has changed.
+        Runs as before: only what its layers multiply with has changed, and what was trained around them.
     packed : PackedModel
     backend : Backend
     ledger : Ledger
@@ -52,18 +54,15 @@ class Attachment:
     ) -> None:
         self.model, self.packed, self.backend, self.ledger = model, packed, backend, ledger
         self.listener = listener
-        self._modules: list[nn.Module] = []
-        targets = packed.targets(model)
-        if any("forward" in vars(module) for target in targets.values() for module in target.modules):
+        found = find_targets(model).values()
+        if any("forward" in vars(module) for target in found for module in target.modules):
             raise ConfigError("the model's layers are attached to something already; detach them first")
-        width = packed.arch.activation_width
-        for name, target in targets.items():
-            product = self._product(packed.layers[name])
-            linears = integer_linears(target, packed.layers[name], packed.scales[name], width, product)
-            for module, linear in zip(target.modules, linears, strict=True):
-                # On the instance: the module keeps its place, its parameters and its hooks.
-                module.forward = _forward(linear)
-                self._modules.append(module)
+        targets = packed.targets(model)
+        with ExitStack() as stack:
+            stack.enter_context(packed.worn_by(model))
+            for name, target in targets.items():
+                self._attach(target, packed.layers[name], packed.scales[name], stack)
+            self._attached = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -83,10 +82,17 @@ class Attachment:
 
     def detach(self) -> None:
         """Let the model multiply in PyTorch again, and close the backend; once is enough."""
-        for module in self._modules:
-            del module.forward
-        self._modules = []
+        self._attached.close()
         self.backend.close()
+
+    def _attach(self, target: Target, layer: PackedLayer, scale: float | None, stack: ExitStack) -> None:
+        """Let the modules of a target multiply on the backend until ``stack`` closes."""
+        width = self.packed.arch.activation_width
+        linears = integer_linears(target, layer, scale, width, self._product(layer))
+        for module, linear in zip(target.modules, linears, strict=True):
+            # On the instance: the module keeps its place, its parameters and its hooks.
+            module.forward = _forward(linear)
+            stack.callback(delattr, module, "forward")
 
     def _product(self, layer: PackedLayer) -> Callable[[torch.Tensor], torch.Tensor]:
         def product(activations: torch.Tensor) -> torch.Tensor:

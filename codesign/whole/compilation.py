@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,20 +13,22 @@ from codesign.pruned import kept_count
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.input_batches import InputBatches
-from sw.input_quantizer import InputOptions
+from sw.input_quantizer import InputOptions, InputQuantizer
 from sw.layer import QuantizedLayer
 from sw.pack import pack
-from sw.packed_model import PackedModel, rest_fingerprint
+from sw.packed_model import PackedModel
 from sw.pattern import Pattern
 from sw.pretrained import evaluating
 from sw.prune_model import PruneOptions
-from sw.recovery_options import RecoveryOptions, Trained
+from sw.pruned_state import PrunedState
+from sw.recovery_options import RecoveryOptions
+from sw.rest import changed_rest, rest_fingerprint
 from sw.scores import Score
-from sw.sparse_model import Recipe, RecoveryMethod, sparsify
+from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
 from sw.targets import Target, find_targets
 from sw.task import Task
 
-__all__ = ["DEFAULT_INPUTS", "compile_model", "default_recipe"]
+__all__ = ["DEFAULT_INPUTS", "compile_model", "compile_pruned", "default_recipe"]
 
 _STAGES: Final = 4
 DEFAULT_INPUTS: Final = InputOptions(per_token=True, smoothing=0.7)
@@ -66,6 +67,8 @@ def compile_model(
 ) -> PackedModel:
     """Prune a copy of ``model``, quantize it and pack it; ``model`` itself stays as it is.
 
+    What a recipe trains around the packed layers travels with them.
+
     Parameters
     ----------
     model : Module
@@ -76,8 +79,7 @@ def compile_model(
     calibration : Task, or sequence of mapping of str to Tensor, or of Tensor
         What the model meets: a task, or batches of its inputs.
     recipe : Recipe, optional
-        How it is pruned, for ``arch``; ``default_recipe`` without one. If it trains, then the matrices alone:
-        the packed layers belong to the model as it is.
+        How it is pruned, for ``arch``; ``default_recipe`` without one.
     inputs : InputOptions, optional
         How inputs are quantized, in place of what the recipe says.
     provenance : mapping, optional
@@ -92,57 +94,139 @@ def compile_model(
     Raises
     ------
     ConfigError
-        If the model has no layer that can be packed, a recipe trains more than matrices, or an argument is
-        out of its range.
+        If the model has no layer that can be packed, or an argument is out of its range.
     FormatError
         If ``checkpoint`` belongs to another run.
     """
     kept_count(sparsity, 1)
-    task = calibration if isinstance(calibration, Task) else InputBatches(calibration)
+    task = _task(calibration)
     count = len(task.batches) if isinstance(task, InputBatches) else 24
     chosen = recipe or default_recipe(arch, count)
     if inputs is not None:
         chosen = replace(chosen, inputs=inputs)
-    if chosen.recovery.trains and chosen.training.trained is not Trained.MATRICES:
-        raise ConfigError(
-            f"a recipe of compile_model may train the matrices alone, not {chosen.training.trained.value}; "
-            f"give RecoveryOptions(trained=Trained.MATRICES)"
-        )
-    dense = copy.deepcopy(model).eval()
-    targets = find_targets(dense)
-    left_out = _strangers(dense, targets)
-    for name in _silent(dense, targets, task, chosen.training.seed):
-        del targets[name]
-        left_out[name] = "never called in calibration"
-    if not targets:
-        raise ConfigError("no layer of the model is called in calibration; give inputs that reach one")
+    dense, targets, left_out = _subject(model, task, chosen.training.seed)
     kept = kept_count(sparsity, sum(its.rows * its.cols for its in targets.values()))
     tell("pruning and recovering")
     sparse = sparsify(dense, task, kept, chosen, targets=targets, checkpoint=checkpoint, progress=progress)
     tell("packing")
-    quantizers, packed, own = sparse.inputs(), dict(targets), find_targets(model)
+    facts = {"sparsity": sparsity, **sparse.provenance, **(provenance or {})}
+    # Trained numbers were rounded with their quantizers; without training the model as it is sets them.
+    return _packed(model, sparse, arch, _calibrated(sparse), left_out, facts)
+
+
+def compile_pruned(
+    model: nn.Module,
+    pruned: PrunedState,
+    calibration: Calibration,
+    *,
+    arch: ArchConfig | None = None,
+    inputs: InputOptions | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> PackedModel:
+    """Quantize and pack what ``pruned`` makes of ``model``, which itself stays as it is.
+
+    Parameters
+    ----------
+    model : Module
+        The dense model that was pruned.
+    pruned : PrunedState
+    calibration : Task, or sequence of mapping of str to Tensor, or of Tensor
+        What the model meets.
+    arch : ArchConfig, optional
+        Other than the one that it was pruned for; with as many bits.
+    inputs : InputOptions, optional
+        How to calibrate the quantizers of its inputs; without, they are those that it was kept with.
+    provenance : mapping, optional
+        Plain values to keep in the file.
+
+    Raises
+    ------
+    ConfigError
+        If another model was pruned, ``arch`` has other bits, or it can hold no layer.
+    """
+    own, task = pruned.pattern.arch, _task(calibration)
+    arch = arch or own
+    for name in ("weight_width", "activation_width"):
+        if getattr(arch, name) != getattr(own, name):
+            raise ConfigError(
+                f"the model was pruned for a `{name}` of {getattr(own, name)}, not {getattr(arch, name)}; "
+                f"give an architecture with as many bits"
+            )
+    dense, _, left_out = _subject(model, task, 0)
+    recipe = Recipe(
+        PruneOptions(pruned.pattern),
+        RecoveryMethod.NONE,
+        RecoveryOptions(score=Score.MAGNITUDE),
+        inputs=inputs or DEFAULT_INPUTS,
+    )
+    sparse = sparsify(dense, task, pruned.kept, recipe, start=pruned)
+    weights = sum(its.rows * its.cols for its in sparse.targets.values())
+    facts = {"sparsity": round(1 - pruned.kept / weights, 4), **pruned.provenance, **(provenance or {})}
+    if inputs is None:
+        return _packed(model, sparse, arch, lambda packed: pruned.inputs, left_out, facts)
+    facts |= {name: sparse.provenance[name] for name in ("inputs", "smoothing")}
+    return _packed(model, sparse, arch, _calibrated(sparse), left_out, facts)
+
+
+def _task(calibration: Calibration) -> Task[Any]:
+    return calibration if isinstance(calibration, Task) else InputBatches(calibration)
+
+
+def _subject(
+    model: nn.Module, task: Task[Any], seed: int
+) -> tuple[nn.Module, dict[str, Target], dict[str, str]]:
+    """A copy of the model, its layers that the task calls, and what stays in PyTorch, with reasons."""
+    dense = copy.deepcopy(model).eval()
+    targets = find_targets(dense)
+    left_out = _strangers(dense, targets)
+    for name in _silent(dense, targets, task, seed):
+        del targets[name]
+        left_out[name] = "never called in calibration"
+    if not targets:
+        raise ConfigError("no layer of the model is called in calibration; give inputs that reach one")
+    return dense, targets, left_out
+
+
+Quantizers = Callable[[Mapping[str, Target]], Mapping[str, InputQuantizer]]
+"""How inputs are quantized where these targets are packed."""
+
+
+def _calibrated(sparse: SparseModel) -> Quantizers:
+    return lambda packed: sparse.rounding.inputs or sparse.rounding.calibrate(sparse.model, packed)
+
+
+def _packed(
+    model: nn.Module,
+    sparse: SparseModel,
+    arch: ArchConfig,
+    quantizers: Quantizers,
+    left_out: Mapping[str, str],
+    provenance: Mapping[str, Any],
+) -> PackedModel:
+    """Quantize and pack what can be packed; layers that are left out get their dense weights back."""
+    own, packed, reasons = find_targets(model), dict(sparse.targets), dict(left_out)
+    refused = {name: reason for name, reason in reasons.items() if name in packed}
     while True:
-        layers, refused = _packable(sparse.quantized(arch, {name: quantizers[name] for name in packed}), arch)
-        if not refused:
-            break
-        left_out |= refused
         for name in refused:
-            targets[name].assign(own[name].weight())
-            del packed[name]
+            packed.pop(name).assign(own[name].weight())
         if not packed:
             raise ConfigError(
                 f"the architecture can hold no layer of the model: {next(iter(refused.values()))}"
             )
-        # Trained numbers were rounded with these quantizers; without training the model as it is sets them,
-        # and with them the integers, which may now not fit.
-        quantizers = sparse.rounding.inputs or sparse.rounding.calibrate(dense, packed)
+        # What is left out may change these, and with them the integers, which may now not fit.
+        chosen = quantizers(packed)
+        layers, refused = _packable(sparse.quantized(arch, {name: chosen[name] for name in packed}), arch)
+        if not refused:
+            break
+        reasons |= refused
     return PackedModel.of(
         layers,
         arch,
-        {name: quantizers[name].scale for name in packed},
+        {name: chosen[name].scale for name in packed},
         rest=rest_fingerprint(model, [own[name] for name in packed]),
-        left_out=left_out,
-        provenance={"sparsity": sparsity, **_facts(chosen, task), **(provenance or {})},
+        trained=changed_rest(sparse.model, model, packed.values()),
+        left_out=reasons,
+        provenance=provenance,
     )
 
 
@@ -159,24 +243,6 @@ def _packable(
             continue
         held.append(layer)
     return held, refused
-
-
-def _facts(recipe: Recipe, task: Task[Any]) -> dict[str, Any]:
-    """How the model was pruned."""
-    return {
-        "mixvec": version("mixvec"),
-        "method": recipe.prune.pattern.method.value,
-        "metadata_bits": recipe.prune.pattern.metadata_bits,
-        "recovery": recipe.recovery.value,
-        "score": recipe.static_score.value,
-        **({"stages": recipe.stages} if recipe.recovery.refits else {}),
-        **({"steps": recipe.training.steps, "size": recipe.training.size} if recipe.recovery.trains else {}),
-        "inputs": "per token" if recipe.inputs.per_token else "per tensor",
-        "smoothing": recipe.inputs.smoothing,
-        "calibration_batches": recipe.batches,
-        "calibration": type(task).__name__,
-        "seed": recipe.training.seed,
-    }
 
 
 def _silent(model: nn.Module, targets: Mapping[str, Target], task: Task[Any], seed: int) -> list[str]:

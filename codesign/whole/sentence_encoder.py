@@ -8,9 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from spec.errors import ConfigError
-from sw.models import model_folder
-from sw.pretrained import load_pretrained
+from sw.pretrained import load_sentence_model
 
 __all__ = ["PACKED_MINILM", "SentenceEncoder", "load_sentence_encoder"]
 
@@ -64,13 +62,4 @@ def load_sentence_encoder(source: str) -> SentenceEncoder:
     ConfigError
         If there is no such model.
     """
-    from transformers import AutoModel  # other commands run without its slow import
-
-    folder = model_folder() if source == "minilm" else Path(source)
-    if not folder.is_dir():
-        raise ConfigError(f"`--model` {source} is neither `minilm` nor a model folder; check it")
-    model, tokenizer = load_pretrained(folder, AutoModel)
-    # No embedding needs it, and where a folder lacks it, every loading draws another.
-    if hasattr(model, "pooler"):
-        model.register_module("pooler", None)
-    return SentenceEncoder(model, tokenizer)
+    return SentenceEncoder(*load_sentence_model(source))
