@@ -49,7 +49,8 @@ def print_tables(*tables: RenderableType) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
     for table in tables:
-        console.print(table)
+        # A line with a path in it is one to copy.
+        console.print(table, soft_wrap=isinstance(table, str))
 
 
 def note(text: str) -> None:

@@ -1,6 +1,7 @@
 """Packed files as the commands see them: read, chosen from, packed again for another architecture."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def choose_layers(file: PackedFile, names: Sequence[str]) -> tuple[PackedLayer, 
 
 
 def repack(file: PackedFile, arch: ArchConfig) -> PackedFile:
-    """Return the same matrices, directions and orders packed for ``arch``.
+    """Return the same layers packed for ``arch``; with raw psums where it has no output stage.
 
     Raises
     ------
@@ -66,11 +67,14 @@ def repack(file: PackedFile, arch: ArchConfig) -> PackedFile:
     """
     if arch == file.arch:
         return file
-    return unpack(pack([quantized(layer) for layer in file.layers], arch))
+    layers = [quantized(layer) for layer in file.layers]
+    if not arch.output_blocks:
+        layers = [replace(layer, outputs=None) for layer in layers]
+    return unpack(pack(layers, arch))
 
 
 def quantized(layer: PackedLayer) -> QuantizedLayer:
-    """Return what a packed layer was packed from, without output parameters."""
+    """Return what a packed layer was packed from."""
     return QuantizedLayer(
         layer.name,
         layer.weights,
@@ -78,7 +82,8 @@ def quantized(layer: PackedLayer) -> QuantizedLayer:
         layer.direction,
         layer.order,
         layer.scales,
-        smoothing=layer.smoothing,
+        layer.outputs,
+        layer.smoothing,
     )
 
 

@@ -93,10 +93,12 @@ def test_a_kept_model_is_trained_on(folder: Path, tmp_path: Path, run: Run) -> N
     kept = tmp_path / "out" / "trials" / found[1]["kept_model"]
     results("--start", kept, "--recovery", "none")
     results("--start", kept, "--steps", 8, "--jobs", 2)
+    said = run(*call[:-1], "--keep")[1]
 
     first, again, judged, further = found
     # Known results without their model are not enough.
     assert "kept_model" not in first and kept.is_file()
+    assert f"kept {again['method']} at 0.5, seed 0: {kept}\n" in said
     figures = ("float", "kept", "density", "record_bits_per_kept")
     assert [first[name] for name in figures] == [again[name] for name in figures]
     assert [judged[name] for name in figures] == [again[name] for name in figures]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from codesign.commands.options import Activations, JsonFlag, Packed, TimelineFile, Tokens, check_timeline
-from codesign.console import print_json, print_tables, waiting
+from codesign.console import note, print_json, print_tables, waiting
 from codesign.files import output_file
 from spec.arch import ArchConfig
 
@@ -38,8 +38,14 @@ def estimate(
     other = None if arch is None else ArchConfig.load(arch)
     packed = load_packed(file)
     if other is not None:
+        requantized = sum(one.outputs is not None for one in packed.layers)
         with waiting("packing"):
             packed = repack(packed, other)
+        if requantized and not other.output_blocks:
+            note(
+                f"layers that are requantized, {requantized}, count with raw psums: "
+                f"{arch} has no output stage"
+            )
     layers, inputs = choose_layers(packed, layer or []), None
     check_timeline(timeline, layers)
     columns = {layer.name: _TOKENS if tokens is None else tokens for layer in layers}

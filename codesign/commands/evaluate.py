@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 _METHODS: Final = ("dense", "fine-grained", "mixed-vector:1", "vector:4", "vector:8", "block:4")
+_TRIALS: Final = "trials"
+"""Folder of results and kept models."""
 _SPARSITIES: Final = (0.6, 0.7, 0.8)
 
 
@@ -148,7 +150,7 @@ def evaluate(
         results = evaluate_trials(
             subject,
             trials,
-            output / "trials",
+            output / _TRIALS,
             jobs=jobs,
             device=choose_device(device),
             progress=advance,
@@ -162,7 +164,9 @@ def evaluate(
     else:
         from codesign.quality_tables import quality_table
 
-        print_tables(quality_table(report["summary"]), f"written to {output}: {', '.join(files)}")
+        named = [(f"{one['method']} at {one['sparsity']:g}, seed {one['seed']}", one) for one in results]
+        kept = [f"kept {name}: {output / _TRIALS / one['kept_model']}" for name, one in named if keep]
+        print_tables(quality_table(report["summary"]), f"written to {output}: {', '.join(files)}", *kept)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import process_time
@@ -120,7 +120,7 @@ def _layers(source: str, content: str, weight_width: int) -> list[QuantizedLayer
     if path.is_dir():
         width = ArchConfig(clusters=1, lanes=1, tokens=1, weight_width=weight_width)
         return [layer.quantize(width) for layer in load_pruned(path)[1]]
-    return [quantized(layer) for layer in load_packed(path).layers]
+    return [replace(quantized(layer), outputs=None) for layer in load_packed(path).layers]
 
 
 @lru_cache(maxsize=1)
