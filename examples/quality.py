@@ -43,7 +43,8 @@ CHARACTER: Final = "--steps 500 --size 16 --distillation 0.9 --ramp 0.5 --quanti
 LONGER: Final = CHARACTER.replace("--steps 500", "--steps 1500")
 ONE_CUT: Final = "--method mixed-vector:0.6 --sparsity 0.8"
 SENTENCES: Final = (
-    "--steps 300 --size 16 --learning-rate 1e-3 --ramp 0.5 --distillation 1 --quantized 0.1 --batches 8"
+    "--steps 300 --size 16 --learning-rate 1e-3 --ramp 0.5 --interval 20 --distillation 1 --quantized 0.1 "
+    "--batches 8 --trained no-tables --bfloat16 --input-scales token --smoothing 0.7"
 )
 
 RECIPES: Final[dict[str, tuple[Step, ...]]] = {
