@@ -49,8 +49,9 @@ def print_tables(*tables: RenderableType) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
     for table in tables:
-        # A line with a path in it is one to copy.
-        console.print(table, soft_wrap=isinstance(table, str))
+        # A line may hold a path, which is one to copy, whatever brackets it has.
+        plain = isinstance(table, str)
+        console.print(table, soft_wrap=plain, markup=not plain)
 
 
 def note(text: str) -> None:

@@ -88,7 +88,7 @@ def evaluate_trials(
     places = [folder / f"{trial.key(facts)}.json" for trial in trials]
     missing = []
     for trial, place in zip(trials, places, strict=True):
-        if place.is_file() and (_model_file(place).is_file() or not keep):
+        if _is_known(place, keep):
             progress(trial.steps)
         else:
             missing.append((trial, place))
@@ -159,6 +159,13 @@ def _identity(path: Path) -> Any:
     return f"{path.name} {zlib.crc32(path.read_bytes()):08x}" if path.is_file() else path.name
 
 
+def _is_known(place: Path, keep: bool) -> bool:
+    """Whether a trial's result is there, and its model too if that is to be kept."""
+    if not place.is_file():
+        return False
+    return not keep or ("kept_model" in json.loads(place.read_text()) and _model_file(place).is_file())
+
+
 def _model_file(place: Path) -> Path:
     """Where the pruned model of a result is kept."""
     return place.with_suffix(".model.pt")
@@ -181,15 +188,13 @@ def _run_one(
     """Run one trial and keep its result."""
     model, task = _loaded(subject)
     model = copy.deepcopy(model)
-    kept = _model_file(place) if keep else None
     try:
-        result = run_trial(
+        result, state = run_trial(
             trial,
             model,
             task,
             device=device,
             start=None if subject.start is None else PrunedState.load(subject.start),
-            keep=kept,
             checkpoint=place.with_suffix(".pt"),
             progress=progress,
         )
@@ -202,7 +207,10 @@ def _run_one(
     result["recovery"] = trial.recipe.recovery.value
     if subject.start is not None:
         result["start"] = subject.start.name
-    if kept is not None:
+    if keep:
+        kept = _model_file(place)
+        with output_file(kept) as part:
+            state.save(part)
         result["kept_model"] = kept.name
     with output_file(place) as part:
         part.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")

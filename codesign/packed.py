@@ -58,7 +58,7 @@ def choose_layers(file: PackedFile, names: Sequence[str]) -> tuple[PackedLayer, 
 
 
 def repack(file: PackedFile, arch: ArchConfig) -> PackedFile:
-    """Return the same layers packed for ``arch``; with raw psums where it has no output stage.
+    """Return the same layers packed for ``arch``; with raw psums where its output stage has no place for one.
 
     Raises
     ------
@@ -67,9 +67,11 @@ def repack(file: PackedFile, arch: ArchConfig) -> PackedFile:
     """
     if arch == file.arch:
         return file
-    layers = [quantized(layer) for layer in file.layers]
-    if not arch.output_blocks:
-        layers = [replace(layer, outputs=None) for layer in layers]
+    layers = []
+    for layer in map(quantized, file.layers):
+        fits = -(-layer.rows // arch.segment) <= arch.output_blocks
+        same = arch.activation_width == file.arch.activation_width
+        layers.append(layer if fits and same else replace(layer, outputs=None))
     return unpack(pack(layers, arch))
 
 

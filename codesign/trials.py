@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from codesign.cycles import layer_cycles
-from codesign.files import output_file
 from codesign.pruned import kept_count, layer_facts
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
@@ -21,6 +20,7 @@ from sw.pack import pack
 from sw.pattern import Method, Pattern
 from sw.pruned_state import PrunedState
 from sw.recovery import Recovery
+from sw.rest import rest_fingerprint
 from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
 from sw.targets import find_targets
@@ -31,7 +31,7 @@ __all__ = ["DENSE", "Trial", "method_arch", "run_trial"]
 
 DENSE: Final = "dense"
 _MOST_CLUSTERS: Final = 64
-_VERSION: Final = 3
+_VERSION: Final = 4
 """Of what a trial computes; a new one makes cached trials run again."""
 
 
@@ -123,11 +123,10 @@ def run_trial(
     *,
     device: torch.device,
     start: PrunedState | None = None,
-    keep: Path | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """Make ``model`` sparse, judge it in floating point and as packed integers; return the figures.
+) -> tuple[dict[str, Any], PrunedState]:
+    """Make ``model`` sparse, judge it in floating point and as packed integers; return figures and model.
 
     Parameters
     ----------
@@ -138,8 +137,6 @@ def run_trial(
     device : torch.device
     start : PrunedState, optional
         What a pattern goes on from.
-    keep : Path, optional
-        File that the pruned model is written to, for another start.
     checkpoint : Path, optional
         See ``sw.recovery.Recovery.run``.
     progress : callable, optional
@@ -147,23 +144,21 @@ def run_trial(
 
     Returns
     -------
-    dict
+    dict, PrunedState
         ``method``, ``sparsity``, ``seed``; ``float`` and ``integer`` with the task's figures; ``kept``,
         ``weights``, ``density``, record and stored bits, cycles; ``layers`` as in a manifest.
+        And the pruned model, with the quantizers that it was judged with.
     """
     started = monotonic()
     sparse = _sparse_model(trial, model, task, device, start, checkpoint, progress)
     arch = trial.arch if trial.pattern is None else trial.pattern.arch
     inputs = sparse.inputs()
-    if keep is not None:
-        with output_file(keep) as part:
-            sparse.state(inputs).save(part)
     packed = unpack(pack(sparse.quantized(arch, inputs), arch)).layers
     cycles = [layer_cycles(layer, arch, trial.tokens) for layer in packed]
     kept = sum(its.kept for its in sparse.pruned.values())
     weights = sum(its.mask.size for its in sparse.pruned.values())
     records = sum(its.record_bits for its in sparse.pruned.values())
-    return {
+    result = {
         "method": trial.label,
         "sparsity": trial.sparsity,
         "seed": trial.recipe.training.seed,
@@ -185,6 +180,7 @@ def run_trial(
         "seconds": monotonic() - started,
         "layers": [layer_facts(name, its) for name, its in sparse.pruned.items()],
     }
+    return result, sparse.state(inputs)
 
 
 def _sparse_model(
@@ -202,17 +198,19 @@ def _sparse_model(
         weights = sum(its.rows * its.cols for its in find_targets(model).values())
         kept = kept_count(trial.sparsity, weights)
         recipe = replace(trial.recipe, prune=prune)
-    else:
-        if trial.steps:
-            options = replace(trial.recipe.training, score=Score.MAGNITUDE)
-            Recovery(model, find_targets(model), task, None, 0, options, device=device).run(
-                checkpoint=checkpoint, progress=progress
-            )
-        kept, recipe = _all_kept(trial, model)
-        checkpoint = progress = None
-    return sparsify(
-        model, task, kept, recipe, start=start, device=device, checkpoint=checkpoint, progress=progress
-    )
+        return sparsify(
+            model, task, kept, recipe, start=start, device=device, checkpoint=checkpoint, progress=progress
+        )
+    origin = rest_fingerprint(model, ())
+    if trial.steps:
+        options = replace(trial.recipe.training, score=Score.MAGNITUDE)
+        Recovery(model, find_targets(model), task, None, 0, options, device=device).run(
+            checkpoint=checkpoint, progress=progress
+        )
+    kept, recipe = _all_kept(trial, model)
+    sparse = sparsify(model, task, kept, recipe, start=start, device=device)
+    trained = {"recovery": trial.recipe.recovery.value, "steps": trial.steps} if trial.steps else {}
+    return replace(sparse, origin=origin, provenance={**sparse.provenance, **trained})
 
 
 def _all_kept(trial: Trial, model: nn.Module) -> tuple[int, Recipe]:

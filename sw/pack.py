@@ -49,9 +49,11 @@ def pack(
     Raises
     ------
     ConfigError
-        If there is no layer, two have one name, a weight or a psum exceeds its width, or the
-        architecture cannot hold a layer.
+        If there is no layer, parameters are of no model, two layers have one name, a weight or a psum
+        exceeds its width, or the architecture cannot hold a layer.
     """
+    if parameters and model is None:
+        raise ConfigError("parameters of a model need a `model` that says whose they are")
     names = [layer.name for layer in layers]
     if not names:
         raise ConfigError("a packed file needs at least one layer")

@@ -18,7 +18,7 @@ from sw.int8 import int8_model
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.rest import decode_rest, encode_rest, rest_fingerprint, wearing
-from sw.targets import Target, find_targets
+from sw.targets import Target, check_detached, find_targets
 from sw.unpack import PackedLayer, unpack
 
 __all__ = ["PackedModel"]
@@ -145,10 +145,11 @@ class PackedModel:
         Raises
         ------
         ConfigError
-            If ``model`` is not the one that was packed: it lacks a layer, has another shape there, or has
-            other weights around the layers.
+            If ``model`` is attached, or is not the one that was packed: it lacks a layer, has another shape
+            there, or has other weights around the layers.
         """
         found = find_targets(model)
+        check_detached(found.values())
         for name, layer in self.layers.items():
             if name not in found:
                 raise ConfigError(f"the packed model has a layer {name}, and {type(model).__name__} has none")

@@ -12,9 +12,8 @@ __all__ = ["METADATA_BITS", "Method", "Pattern", "parse_method"]
 
 METADATA_BITS: Final = 0.6
 """Default budget of records: with scales, order table and framing, metadata stays below 1 bit."""
-
-
 _PLAIN: Final = ("length", "n_m", "metadata_bits", "contiguous")
+"""Fields of a pattern that are plain values."""
 
 
 class Method(Enum):

@@ -1,7 +1,7 @@
 """A pruned model in a file: what another training, or another judging, needs to go on from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
-from sw.input_quantizer import InputQuantizer
+from sw.input_quantizer import InputOptions, InputQuantizer
 from sw.mask_search import Placement
 from sw.pattern import Pattern
 from sw.units import MatrixShape
@@ -20,6 +20,7 @@ from sw.units import MatrixShape
 __all__ = ["PrunedState"]
 
 _FORMAT: Final = "mixvec pruned model 2"
+_OLDER: Final = ("mixvec pruned model 1",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +35,27 @@ class PrunedState:
     placements : mapping of str to Placement
     inputs : mapping of str to InputQuantizer
         How the input of every matrix was quantized when the model was last looked at as integers.
+    options : InputOptions
+        What these were chosen from.
     pattern : Pattern
         Of the masks.
     kept : int
         Weights that it was asked to keep; patterns round.
     provenance : mapping of str to str, int, float, bool or None
         How it was pruned.
+    origin : int
+        ``sw.rest.rest_fingerprint`` of the whole dense model.
     """
 
     parameters: Mapping[str, torch.Tensor]
     masks: Mapping[str, NDArray[np.bool_]]
     placements: Mapping[str, Placement]
     inputs: Mapping[str, InputQuantizer]
+    options: InputOptions
     pattern: Pattern
     kept: int
     provenance: Mapping[str, Any]
+    origin: int
 
     def save(self, path: Path) -> None:
         """Write the file."""
@@ -64,9 +71,11 @@ class PrunedState:
         parameters = {name: tensor.detach().cpu() for name, tensor in self.parameters.items()}
         facts = {
             "format": _FORMAT,
+            "options": asdict(self.options),
             "pattern": self.pattern.state(),
             "kept": self.kept,
             "provenance": dict(self.provenance),
+            "origin": self.origin,
         }
         torch.save({**facts, "parameters": parameters, "matrices": matrices}, path)
 
@@ -81,27 +90,39 @@ class PrunedState:
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            if state["format"] != _FORMAT:
-                raise ValueError
-            matrices = state["matrices"].items()
-            return cls(
-                state["parameters"],
-                {name: its["mask"].numpy() for name, its in matrices},
-                {
-                    name: Placement(Direction(its["direction"]), its["order"].numpy())
-                    for name, its in matrices
-                },
-                {name: InputQuantizer.restored(its["inputs"]) for name, its in matrices},
-                Pattern.restored(state["pattern"]),
-                state["kept"],
-                state["provenance"],
-            )
+            known = state["format"]
+            if known == _FORMAT:
+                return cls._read(state)
         # Damage shows as whatever the reader meets first.
         except Exception:
             raise FormatError(f"{path} is not a readable pruned model; give one that was kept") from None
+        if known in _OLDER:
+            raise FormatError(f"{path} was kept by an older mixvec; keep the model again")
+        raise FormatError(f"{path} is not a readable pruned model; give one that was kept")
 
-    def check(self, shapes: Sequence[MatrixShape], kept: int, pattern: Pattern) -> None:
-        """Refuse what another model, count or pattern left.
+    @classmethod
+    def _read(cls, state: Mapping[str, Any]) -> Self:
+        matrices = state["matrices"].items()
+        masks = {name: its["mask"].numpy() for name, its in matrices}
+        placements = {
+            name: Placement(Direction(its["direction"]), its["order"].numpy()) for name, its in matrices
+        }
+        inputs = {name: InputQuantizer.restored(its["inputs"]) for name, its in matrices}
+        facts, kept, origin = dict(state["provenance"]), state["kept"], state["origin"]
+        for name, mask in masks.items():
+            its = inputs[name].smoothing
+            sized = its is None or its.shape == mask.shape[1:]
+            if mask.dtype != np.bool_ or mask.ndim != 2 or not sized:
+                raise ValueError(name)
+        if not all(isinstance(one, str | int | float | None) for one in facts.values()):
+            raise ValueError("provenance")
+        if type(kept) is not int or type(origin) is not int:
+            raise ValueError("counts")
+        options, pattern = InputOptions(**state["options"]), Pattern.restored(state["pattern"])
+        return cls(state["parameters"], masks, placements, inputs, options, pattern, kept, facts, origin)
+
+    def check(self, shapes: Sequence[MatrixShape], kept: int, pattern: Pattern, origin: int) -> None:
+        """Refuse what another model, count or pattern left; ``origin`` as of this class.
 
         Raises
         ------
@@ -119,6 +140,10 @@ class PrunedState:
         if self.kept != kept:
             raise ConfigError(
                 f"the pruned model keeps {self.kept} weights, not {kept}; ask for the sparsity that it has"
+            )
+        if self.origin != origin:
+            raise ConfigError(
+                "the pruned model was made of a dense model with other weights than this one; give that one"
             )
 
     def restore(self, model: nn.Module) -> None:

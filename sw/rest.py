@@ -1,4 +1,7 @@
-"""What lies around the packed layers of a model: embeddings, biases, norms, heads."""
+"""What lies around the packed layers of a model: the parameters of embeddings, biases, norms and heads.
+
+Buffers are none of it: no training here changes them, as norms of batches stay in evaluation mode.
+"""
 
 import math
 import zlib
@@ -17,6 +20,7 @@ from sw.targets import Target
 __all__ = ["changed_rest", "decode_rest", "encode_rest", "rest_fingerprint", "wearing"]
 
 _FLOAT_BYTES: Final = 4
+_MOST_AXES: Final = 8
 
 
 def rest_fingerprint(model: nn.Module, targets: Collection[Target]) -> int:
@@ -30,15 +34,30 @@ def rest_fingerprint(model: nn.Module, targets: Collection[Target]) -> int:
 def changed_rest(
     model: nn.Module, before: nn.Module, targets: Collection[Target]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return every parameter of ``model`` outside the ``targets``, which are its own, that ``before`` has
-    otherwise, in the order of the model."""
+    """Return the parameters of ``model`` outside its ``targets`` that differ from those of ``before``."""
     held = dict(before.named_parameters())
     found = {name: _floats(parameter) for name, parameter in _rest(model, targets).items()}
-    return {name: values for name, values in found.items() if not np.array_equal(values, _floats(held[name]))}
+    return {
+        name: values
+        for name, values in found.items()
+        if not np.array_equal(values, _floats(held[name]), equal_nan=True)
+    }
 
 
 def encode_rest(changed: Mapping[str, NDArray[np.float32]]) -> tuple[dict[str, list[int]], bytes]:
-    """Return the shape of every parameter, for a file's header, and the numbers of all."""
+    """Return the shape of every parameter, for a file's header, and the numbers of all.
+
+    Raises
+    ------
+    ConfigError
+        If a number is not finite.
+    """
+    for name, values in changed.items():
+        if not np.isfinite(values).all():
+            raise ConfigError(
+                f"parameter {name} around the layers must be finite, but training left it otherwise; lower "
+                f"the learning rate"
+            )
     shapes = {name: list(values.shape) for name, values in changed.items()}
     return shapes, b"".join(values.astype("<f4").tobytes() for values in changed.values())
 
@@ -100,9 +119,11 @@ def _rest(model: nn.Module, targets: Collection[Target]) -> dict[str, nn.Paramet
 
 
 def _is_shape(shape: Any) -> bool:
-    """Whether it is a list of sizes; at most as many numbers as an array can index."""
-    sized = isinstance(shape, list) and all(type(size) is int and 0 <= size < 1 << 31 for size in shape)
-    return sized and math.prod(shape) < 1 << 48
+    """Whether it is a list of sizes that an array can have."""
+    if not isinstance(shape, list) or len(shape) > _MOST_AXES:
+        return False
+    sized = all(type(size) is int and 0 <= size < 1 << 31 for size in shape)
+    return sized and math.prod(max(size, 1) for size in shape) < 1 << 40
 
 
 def _floats(parameter: torch.Tensor) -> NDArray[np.float32]:

@@ -27,6 +27,7 @@ from sw.quantize import quantize_rows
 from sw.recovery import Recovery
 from sw.recovery_options import RecoveryOptions
 from sw.refit import prune_stepwise
+from sw.rest import rest_fingerprint
 from sw.rounding import Rounding
 from sw.scores import Score, score_weights
 from sw.statistics import LayerStatistics, collect_statistics
@@ -113,6 +114,8 @@ class SparseModel:
         Weights that were to be kept; patterns round.
     provenance : dict of str to str, int, float, bool or None
         How it was pruned.
+    origin : int
+        ``sw.rest.rest_fingerprint`` of the whole dense model.
     """
 
     model: nn.Module
@@ -122,6 +125,7 @@ class SparseModel:
     pattern: Pattern
     asked: int
     provenance: dict[str, Any]
+    origin: int
 
     def state(self, inputs: Mapping[str, InputQuantizer]) -> PrunedState:
         """Return what another training can start from, or a packed model be made of with these ``inputs``."""
@@ -130,9 +134,11 @@ class SparseModel:
             {name: its.mask for name, its in self.pruned.items()},
             {name: its.placement for name, its in self.pruned.items()},
             inputs,
+            self.rounding.options,
             self.pattern,
             self.asked,
             self.provenance,
+            self.origin,
         )
 
     def inputs(self) -> dict[str, InputQuantizer]:
@@ -213,8 +219,9 @@ def sparsify(
     model.to(device)
     targets = find_targets(model) if targets is None else targets
     shapes, pattern = matrix_shapes(targets), recipe.prune.pattern
+    origin = rest_fingerprint(model, ())
     if start is not None:
-        start.check(shapes, kept, pattern)
+        start.check(shapes, kept, pattern, origin)
         if recipe.recovery.refits:
             raise ConfigError("one-shot recovery begins with a dense model; start with fine-tune or none")
     statistics = _statistics(model, targets, task, recipe, device)
@@ -265,20 +272,26 @@ def sparsify(
         )
         for name, mask in masks.items()
     }
-    return SparseModel(model, targets, described, rounding, pattern, kept, _provenance(recipe, task))
+    facts = _provenance(recipe, task, {} if start is None else start.provenance)
+    return SparseModel(model, targets, described, rounding, pattern, kept, facts, origin)
 
 
-def _provenance(recipe: Recipe, task: Task[Any]) -> dict[str, Any]:
-    """How a model is pruned, in plain values."""
+def _provenance(recipe: Recipe, task: Task[Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """How a model is pruned, in plain values, if it was already ``before``."""
     training, recovery = recipe.training, recipe.recovery
-    return {
+    facts = {
+        **before,
         "mixvec": version("mixvec"),
         "method": recipe.prune.pattern.method.value,
         "metadata_bits": recipe.prune.pattern.metadata_bits,
-        "recovery": recovery.value,
-        "score": recipe.static_score.value,
-        **({"stages": recipe.stages} if recovery.refits else {}),
-        **({"steps": training.steps, "size": training.size} if recovery.trains else {}),
+    }
+    if recovery.trains or not before:
+        facts |= {"recovery": recovery.value, "score": recipe.static_score.value}
+    if recovery.refits:
+        facts["stages"] = recipe.stages
+    if recovery.trains:
+        facts |= {"steps": training.steps + before.get("steps", 0), "size": training.size}
+    return facts | {
         "inputs": "per token" if recipe.inputs.per_token else "per tensor",
         "smoothing": recipe.inputs.smoothing,
         "calibration_batches": recipe.batches,

@@ -1,6 +1,6 @@
 """The prunable matrices inside a PyTorch module: found, read and written as M x K."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from spec.errors import ConfigError
 from sw.models import FAMILIES, Family
 
-__all__ = ["Role", "Target", "find_targets"]
+__all__ = ["Role", "Target", "check_detached", "find_targets"]
 
 
 class Role(Enum):
@@ -124,6 +124,18 @@ def find_targets(model: nn.Module) -> dict[str, Target]:
             f"{type(model).__name__} has no Linear or Conv1D layer to prune; give a model that has one"
         )
     return found
+
+
+def check_detached(targets: Iterable[Target]) -> None:
+    """Refuse layers that something else multiplies for, as `codesign.whole.attach` lets it.
+
+    Raises
+    ------
+    ConfigError
+        If one is attached.
+    """
+    if any("forward" in vars(module) for target in targets for module in target.modules):
+        raise ConfigError("the model's layers are attached to something already; detach them first")
 
 
 def _family_targets(family: Family, modules: dict[str, nn.Module], heads: int) -> dict[str, Target]:

@@ -14,6 +14,8 @@ from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.input_batches import InputBatches
 from sw.input_quantizer import InputOptions
+from sw.int8 import int8_model
+from sw.pruned_state import PrunedState
 from sw.recovery_options import RecoveryOptions, Trained
 from sw.scores import Score
 from sw.sparse_model import RecoveryMethod, SparseModel, sparsify
@@ -157,7 +159,8 @@ def test_what_is_trained_around_the_layers_travels_with_them(
     # Not through any file: the trained model itself, its targets multiplied as integers.
     wanted = tiny_logits(pruned.integer_model(ARCH, inputs))
 
-    save_model(compile_pruned(gpt2, pruned.state(inputs), token_inputs(1)), tmp_path / "m.mxv")
+    pruned.state(inputs).save(tmp_path / "kept.pt")
+    save_model(compile_pruned(gpt2, PrunedState.load(tmp_path / "kept.pt")), tmp_path / "m.mxv")
     packed = load_model(tmp_path / "m.mxv")
 
     assert torch.equal(tiny_logits(packed.integer_model(gpt2)), wanted)
@@ -204,7 +207,46 @@ def test_a_pruned_model_can_be_quantized_and_packed_otherwise(gpt2: nn.Module, p
     with pytest.raises(ConfigError, match="pruned for a `weight_width` of 8, not 4; give an architecture"):
         compile_pruned(gpt2, state, token_inputs(1), arch=ARCH.model_copy(update={"weight_width": 4}))
     with pytest.raises(ConfigError, match="has other matrices than this one"):
-        compile_pruned(Chain(), state, [torch.randn(2, 48)])
+        compile_pruned(Chain(), state)
+    with pytest.raises(ConfigError, match="need a calibration; give what the model meets"):
+        compile_pruned(gpt2, state, inputs=options)
+    with attach(gpt2, packed, "estimate", tell=lambda sentence: None):
+        for use in (compile_pruned, lambda model, _: packed.integer_model(model)):
+            with pytest.raises(ConfigError, match="attached to something already; detach them first"):
+                use(gpt2, state)
+
+
+def test_a_trained_layer_that_the_architecture_refuses_stays_as_it_was_trained() -> None:
+    # Psums of 19 bits hold products of 16 inputs here, but not of 48.
+    torch.manual_seed(0)
+    model, arch = Chain(), ArchConfig(clusters=1, lanes=2, tokens=2)
+    batches = [torch.randn(8, 48) for _ in range(2)]
+    training = RecoveryOptions(steps=20, score=Score.ACTIVATION, distillation=1.0, learning_rate=1e-2)
+    recipe = replace(default_recipe(arch, 2), recovery=RecoveryMethod.FINE_TUNE, training=training)
+    sparse = sparsify(copy.deepcopy(model), InputBatches(batches), 1024, recipe)
+    inputs = sparse.inputs()
+    narrow = ArchConfig(clusters=1, lanes=2, tokens=2, psum_width=19)
+
+    packed = compile_pruned(model, sparse.state(inputs), arch=narrow)
+
+    assert packed.left_out and packed.layers
+    # PyTorch's integers in the layers that are packed, and the others as training left them.
+    targets = {name: its for name, its in sparse.targets.items() if name in packed.layers}
+    integers = {
+        layer.name: layer for layer in sparse.quantized(narrow, {name: inputs[name] for name in targets})
+    }
+    wanted = int8_model(sparse.model, integers, {name: inputs[name].scale for name in targets}, targets)
+    with torch.no_grad():
+        assert torch.equal(packed.integer_model(model)(batches[0]), wanted(batches[0]))
+
+
+def test_other_quantizers_are_calibrated_on_all_that_is_given(gpt2: nn.Module, pruned: SparseModel) -> None:
+    state, options = pruned.state(pruned.inputs()), InputOptions(per_token=False)
+    task = InputBatches(token_inputs(40))
+
+    compile_pruned(gpt2, state, task, inputs=options)
+
+    assert task._drawn == 40
 
 
 def test_calibration_needs_inputs(gpt2: nn.Module) -> None:

@@ -134,7 +134,10 @@ def with_descriptor(**changes: int) -> Callable[[bytes], bytes]:
     ("damaged", "message"),
     [
         (b"", "does not start with the sync word"),
-        (pack([example("first")], ARCH, None, bytes(8)), "of a model that its header does not describe"),
+        (
+            reframe([PACKETS[0], Packet(Header(Opcode.PARAMETERS), bytes(8), 0), *PACKETS[1:]]),
+            "of a model that its header does not describe",
+        ),
         (edited(Opcode.INFO, lambda _: b"{"), "header is not JSON text"),
         (edited(Opcode.INFO, lambda _: b"[" * 100_000), "header is not JSON text"),
         (edited(Opcode.INFO, lambda _: b"[]"), "must be a JSON object, not list"),

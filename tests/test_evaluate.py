@@ -12,6 +12,7 @@ from codesign.quality_tables import gap_text
 from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from sw.pattern import Method
+from sw.pruned_state import PrunedState
 from tests.command_runs import Run, is_one_sentence
 from tests.letter_folder import write_letter_folder
 from tests.tiny_language import WORDS, tiny_model
@@ -94,8 +95,17 @@ def test_a_kept_model_is_trained_on(folder: Path, tmp_path: Path, run: Run) -> N
     results("--start", kept, "--recovery", "none")
     results("--start", kept, "--steps", 8, "--jobs", 2)
     said = run(*call[:-1], "--keep")[1]
+    # A model without a result that names it, as an interrupted run leaves it, is made again.
+    place = kept.with_name(kept.name.replace(".model.pt", ".json"))
+    told = json.loads(place.read_text())
+    del told["kept_model"]
+    place.write_text(json.dumps(told))
+    kept.write_bytes(b"half")
+    results("--keep")
 
-    first, again, judged, further = found
+    first, again, judged, further, remade = found
+    assert remade["float"] == again["float"] and remade["kept_model"] == kept.name
+    assert PrunedState.load(kept).kept == again["kept"]
     # Known results without their model are not enough.
     assert "kept_model" not in first and kept.is_file()
     assert f"kept {again['method']} at 0.5, seed 0: {kept}\n" in said

@@ -74,7 +74,8 @@ def test_quality_and_cycles_are_those_of_the_same_integers(run: Run, folder: Pat
         recipe = default_recipe(arch, 24)
         recipe = replace(recipe, stages=1, prune=replace(recipe.prune, pattern=pattern))
         # Packs the integers that it judges, and counts every cycle by itself.
-        trial = run_trial(Trial(pattern, sparsity, recipe, 3, arch), model, task, device=torch.device("cpu"))
+        one = Trial(pattern, sparsity, recipe, 3, arch)
+        trial, _ = run_trial(one, model, task, device=torch.device("cpu"))
         (row,) = [
             row
             for row in rows

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from fractions import Fraction
 from math import erf, floor, sqrt
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from codesign.packed import load_packed, repack
 from codesign.regression.jobs import frames, make_jobs, reframe, stream_of
 from codesign.regression.layers import random_layer
 from codesign.regression.output_cases import OUTPUT_ARCHS, output_cases, random_outputs, with_outputs
@@ -26,7 +24,6 @@ from sw.outputs import OutputParameters, fixed_point, output_parameters, requant
 from sw.pack import pack
 from sw.reference import execute
 from sw.unpack import unpack
-from tests.command_runs import Run
 
 # PyTorch's kernels round four times to float32 (psum, its scale, scale of an output, their product), by at
 # most 2^-24 each; our multiplier is rounded by at most 2^-31.
@@ -368,26 +365,3 @@ def test_the_reference_refuses_parameters_that_end_too_early(
 
     with pytest.raises(FormatError, match=message):
         execute(stream, arch)
-
-
-def test_a_requantized_layer_stays_so_on_another_architecture_with_an_output_stage(
-    tmp_path: Path, run: Run
-) -> None:
-    arch = OUTPUT_ARCHS["tiny"]
-    file = tmp_path / "stage.mxv"
-    file.write_bytes(pack([stage_layer(arch, (8, 30))], arch))
-    packed = load_packed(file)
-    inputs = np.random.default_rng(1).integers(-128, 128, (30, 5))
-    codes = execute(job_stream(packed.layers[0], inputs, arch), arch)
-    wanted = read_outputs(codes, packed.layers[0], 5, arch).outputs
-
-    other = arch.model_copy(update={"tokens": 4, "output_blocks": 2 * arch.output_blocks})
-    (moved,) = repack(packed, other).layers
-
-    assert np.array_equal(
-        read_outputs(execute(job_stream(moved, inputs, other), other), moved, 5, other).outputs, wanted
-    )
-    (raw,) = repack(packed, other.model_copy(update={"output_blocks": 0})).layers
-    assert raw.outputs is None
-    status, _, err = run("estimate", file, "--arch", "tiny")
-    assert status == 0 and "are requantized, 1, count with raw psums: tiny has no output stage" in err

@@ -9,11 +9,13 @@ import torch
 
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
+from sw.input_quantizer import InputOptions
 from sw.mask_search import Allocation
 from sw.pattern import Method, Pattern
 from sw.prune_model import PruneOptions
 from sw.pruned_state import PrunedState
 from sw.recovery_options import RecoveryOptions
+from sw.rest import rest_fingerprint
 from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
 from tests.tiny_language import tiny_model, tiny_task
 
@@ -25,6 +27,7 @@ RECIPE = Recipe(
     RecoveryMethod.FINE_TUNE,
     TRAINING,
     batches=4,
+    inputs=InputOptions(per_token=True, smoothing=0.6),
 )
 
 
@@ -46,6 +49,13 @@ def test_a_file_holds_the_whole_pruned_model(first: SparseModel, tmp_path: Path)
     again = go_on(first, other, start)
 
     assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"]
+    assert (start.options, start.pattern, start.kept) == (first.rounding.options, first.pattern, KEPT)
+    for name, quantizer in first.inputs().items():
+        read = start.inputs[name]
+        assert (read.scale, read.width) == (quantizer.scale, quantizer.width) and read.scale is None
+        assert read.smoothing is not None and quantizer.smoothing is not None
+        assert np.array_equal(read.smoothing, quantizer.smoothing)
+    assert any(its.smoothing is not None and its.smoothing.any() for its in start.inputs.values())
     wanted, found = first.model.state_dict(), again.model.state_dict()
     assert set(wanted) == set(found)
     assert all(torch.equal(found[name], its) for name, its in wanted.items())
@@ -66,6 +76,9 @@ def test_more_training_keeps_the_masks_and_learns_more(first: SparseModel) -> No
     task = tiny_task()
     assert task.measure(further.model)["loss"] < 0.95 * task.measure(first.model)["loss"]
     assert further.rounding.inputs and not first.rounding.inputs
+    assert further.provenance["steps"] == 240 and further.provenance["seed"] == 1
+    judged = go_on(further, replace(RECIPE, recovery=RecoveryMethod.NONE))
+    assert (judged.provenance["steps"], judged.provenance["recovery"]) == (240, "fine-tune")
 
 
 def test_the_dense_model_stays_the_teacher(first: SparseModel) -> None:
@@ -100,8 +113,11 @@ def test_what_was_pruned_otherwise_is_refused(first: SparseModel) -> None:
         sparsify(tiny_model(), tiny_task(), 5000, RECIPE, start=start)
     with pytest.raises(ConfigError, match="has other matrices than this one"):
         sparsify(tiny_model(n_layer=1), tiny_task(), KEPT, RECIPE, start=start)
+    with pytest.raises(ConfigError, match="made of a dense model with other weights than this one"):
+        sparsify(tiny_model(seed=1), tiny_task(), KEPT, RECIPE, start=start)
+    strange = replace(start, origin=rest_fingerprint(tiny_model(n_positions=64), ()))
     with pytest.raises(ConfigError, match="has other parameters than this one"):
-        sparsify(tiny_model(n_positions=64), tiny_task(), KEPT, RECIPE, start=start)
+        sparsify(tiny_model(n_positions=64), tiny_task(), KEPT, RECIPE, start=strange)
     with pytest.raises(ConfigError, match="one-shot recovery begins with a dense model"):
         go_on(first, replace(RECIPE, recovery=RecoveryMethod.BOTH))
 
@@ -115,4 +131,40 @@ def test_no_file_of_a_pruned_model_is_one_sentence(tmp_path: Path, content: byte
         torch.save({"model": {}, "masks": None}, path)
 
     with pytest.raises(FormatError, match=r"kept\.pt is not a readable pruned model; give one that was kept"):
+        PrunedState.load(path)
+
+
+def test_a_file_of_an_older_version_says_so(tmp_path: Path) -> None:
+    torch.save({"format": "mixvec pruned model 1"}, tmp_path / "kept.pt")
+
+    with pytest.raises(FormatError, match=r"kept\.pt was kept by an older mixvec; keep the model again"):
+        PrunedState.load(tmp_path / "kept.pt")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"provenance": ["x"]},
+        {"provenance": {"steps": torch.zeros(2)}},
+        {"kept": "6144"},
+        {"origin": 0.5},
+        {"options": {"strength": 0.5}},
+        {"pattern": {"method": "block"}},
+        {"mask": torch.zeros(96, 32)},
+        {"inputs": {"scale": None, "smoothing": torch.zeros(5, dtype=torch.int8), "width": 8}},
+        {"inputs": {"scale": -1.0, "smoothing": None, "width": 8}},
+    ],
+    ids=lambda edit: next(iter(edit)),
+)
+def test_damage_inside_a_file_is_one_sentence(
+    first: SparseModel, tmp_path: Path, edit: dict[str, object]
+) -> None:
+    path = tmp_path / "kept.pt"
+    first.state(first.inputs()).save(path)
+    content = torch.load(path, weights_only=True)
+    place = next(iter(content["matrices"].values())) if {"mask", "inputs"} & edit.keys() else content
+    place.update(edit)
+    torch.save(content, path)
+
+    with pytest.raises(FormatError, match=r"kept\.pt is not a readable pruned model"):
         PrunedState.load(path)

@@ -41,6 +41,14 @@ def test_what_differs_outside_the_targets_is_found_and_nothing_else() -> None:
     }
     assert all(np.array_equal(values, names[name].detach().numpy()) for name, values in found.items())
     assert changed_rest(before, before, find_targets(before).values()) == {}
+    with torch.no_grad():
+        dict(before.named_parameters())["transformer.ln_f.bias"][0] = torch.nan
+    # What was no number before is none now: unchanged, if of no use.
+    assert changed_rest(before, before, find_targets(before).values()) == {}
+    with pytest.raises(
+        ConfigError, match=r"parameter transformer\.ln_f\.bias around the layers must be finite"
+    ):
+        encode_rest(changed_rest(before, after, find_targets(before).values()))
 
 
 @pytest.mark.parametrize("word_bytes", [4, 8, 16, 128])
@@ -68,6 +76,9 @@ def test_numbers_come_back_from_their_bytes(word_bytes: int) -> None:
         ({"a": [-1]}, b"", "must give the shape of every parameter"),
         ({"a": [True]}, bytes(8), "must give the shape of every parameter"),
         ({"a": [1 << 30, 1 << 30]}, bytes(8), "must give the shape of every parameter"),
+        ({"a": [0, (1 << 31) - 1, (1 << 31) - 1]}, b"", "must give the shape of every parameter"),
+        ({"a": [1] * 65}, bytes(8), "must give the shape of every parameter"),
+        ({"a": [2] * 100_000}, bytes(8), "must give the shape of every parameter"),
         ({"a": [3]}, bytes(8), "must take 2 words, not 1"),
         ({"a": [3]}, bytes(24), "must take 2 words, not 3"),
         ({}, bytes(8), "must take 0 words, not 1"),

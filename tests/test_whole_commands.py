@@ -13,6 +13,7 @@ from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFa
 from codesign.whole import load_model
 from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
 from sw import calibration
+from sw.pruned_state import PrunedState
 from tests.command_runs import Run, is_one_sentence
 from tests.tiny_language import tiny_model
 
@@ -185,8 +186,22 @@ def test_a_model_that_evaluate_trained_embeds_as_it_was_judged(run: Run, bert: P
     # Residuals dominate so small a model: what pruning takes is little, but far more than rounding does.
     assert float(cosine) == pytest.approx(result["integer"]["cosine"], abs=1e-6)
     assert result["integer"]["cosine"] < 1 - 2e-5
-    provenance = load_model(tmp_path / "k.mxv").provenance
-    assert (provenance["start"], provenance["steps"]) == (kept.name, 30)
+    whole = load_model(tmp_path / "k.mxv")
+    provenance = whole.provenance
+    assert (provenance["start"], provenance["steps"], provenance["inputs"]) == (kept.name, 30, "per tensor")
+    state = PrunedState.load(kept)
+    assert whole.scales == {name: pytest.approx(its.scale) for name, its in state.inputs.items()}
+    # What is not asked for stays as it was kept.
+    for option, per_token, smoothed in (
+        (("--smoothing", "0.5"), False, True),
+        (("--input-scales", "token"), True, False),
+        (("--calibrate", tmp_path / "train.txt"), False, False),
+    ):
+        status, _, err = run(*model, "estimate", "--start", kept, "--save", tmp_path / "o.mxv", *option)
+        assert status == 0, err
+        other = load_model(tmp_path / "o.mxv")
+        assert {scale is None for scale in other.scales.values()} == {per_token}
+        assert {layer.smoothing is not None for layer in other.layers.values()} == {smoothed}
     assert provenance["sparsity"] == pytest.approx(0.95, abs=1e-3)
     status, out, _ = run("inspect", tmp_path / "k.mxv")
     assert status == 0 and "parameters around the layers: " in out

@@ -1,5 +1,6 @@
 """`mixvec embed`: sentences to embeddings, every layer multiplied by the accelerator."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -20,7 +21,6 @@ from codesign.commands.whole import (
     check_clock,
     chosen_model,
     clock_hz,
-    input_options,
     summary,
 )
 from codesign.console import print_json, print_tables
@@ -43,7 +43,8 @@ def embed(
     twin: TwinName = None,
     baud: Baud = BAUD,
     arch: Annotated[
-        str | None, typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}.")
+        str | None,
+        typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}, or as kept."),
     ] = None,
     sparsity: Annotated[
         float | None, typer.Option("--sparsity", help=f"Fraction pruned, 0 to 1; {_SPARSITY}.")
@@ -71,12 +72,14 @@ def embed(
     --start takes one that `mixvec evaluate` has trained instead.
     """
     check_clock(clock)
-    inputs = input_options(input_scales, smoothing)
+    source = Source(
+        arch, _ARCH, sparsity, _SPARSITY, packed, start, save, input_scales, smoothing, calibrate is not None
+    )
+    inputs = source.inputs()
     place = Place(backend, port, twin, baud)
     blank = [one for one in text if not one.strip()]
     if blank:
         raise ConfigError(f"TEXT must be sentences, but {blank[0]!r} is empty; leave it out")
-    from codesign.whole.compilation import DEFAULT_INPUTS
     from codesign.whole.sentence_encoder import PACKED_MINILM, load_sentence_encoder
     from sw.calibration import SENTENCES
     from sw.sentences import read_sentences
@@ -87,16 +90,13 @@ def embed(
     sentences = list(SENTENCES) if calibrate is None else read_sentences(read_text(calibrate))
     if not sentences:
         raise ConfigError(f"{calibrate} has no sentence of 6 to 40 words; give running text")
-    if calibrate is not None and inputs is None:
-        inputs = DEFAULT_INPUTS
     ours = model == "minilm" and arch in (None, _ARCH) and sparsity in (None, _SPARSITY)
     if ours and all(option is None for option in (packed, start, save, inputs)):
-        arch, sparsity, packed = None, None, PACKED_MINILM
+        source = replace(source, arch=None, sparsity=None, packed=PACKED_MINILM)
     encoder = load_sentence_encoder(model)
     compiled = chosen_model(
         encoder.model,
-        Source(arch, _ARCH, sparsity, _SPARSITY, packed, start, save),
-        inputs,
+        source,
         lambda: encoder.batches(sentences, 16),
         {"model": Path(model).name},
     )

@@ -36,17 +36,15 @@ def estimate(
     from codesign.packed import choose_layers, layer_activations, load_packed, repack
 
     other = None if arch is None else ArchConfig.load(arch)
-    packed = load_packed(file)
+    packed, requantized = load_packed(file), set[str]()
     if other is not None:
-        requantized = sum(one.outputs is not None for one in packed.layers)
+        requantized = {one.name for one in packed.layers if one.outputs is not None}
         with waiting("packing"):
             packed = repack(packed, other)
-        if requantized and not other.output_blocks:
-            note(
-                f"layers that are requantized, {requantized}, count with raw psums: "
-                f"{arch} has no output stage"
-            )
     layers, inputs = choose_layers(packed, layer or []), None
+    raw = [one.name for one in layers if one.outputs is None and one.name in requantized]
+    if raw:
+        note(f"counted with raw psums, as {arch} cannot requantize them: {', '.join(raw)}")
     check_timeline(timeline, layers)
     columns = {layer.name: _TOKENS if tokens is None else tokens for layer in layers}
     if activations is not None:

@@ -20,7 +20,6 @@ from codesign.commands.whole import (
     check_clock,
     chosen_model,
     clock_hz,
-    input_options,
     summary,
 )
 from codesign.console import print_json, print_tables
@@ -48,7 +47,8 @@ def generate(
     twin: TwinName = None,
     baud: Baud = BAUD,
     arch: Annotated[
-        str | None, typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}.")
+        str | None,
+        typer.Option("--arch", metavar="ARCH", help=f"A JSON file or preset; {_ARCH}, or as kept."),
     ] = None,
     sparsity: Annotated[
         float | None, typer.Option("--sparsity", help=f"Fraction pruned, 0 to 1; {_SPARSITY}.")
@@ -64,7 +64,8 @@ def generate(
 ) -> int:
     """Write on from a prompt with a model whose linear layers all run on the accelerator."""
     check_clock(clock)
-    inputs = input_options(input_scales, smoothing)
+    source = Source(arch, _ARCH, sparsity, _SPARSITY, packed, start, save, input_scales, smoothing)
+    source.inputs()
     place = Place(backend, port, twin, baud)
     from codesign.whole.text_generator import load_text_generator
 
@@ -81,10 +82,10 @@ def generate(
         )
     compiled = chosen_model(
         generator.model,
-        Source(arch, _ARCH, sparsity, _SPARSITY, packed, start, save),
-        inputs,
+        source,
         lambda: generator.samples(seed),
-        {"model": model.name, "calibration_text": "the model's own samples"},
+        {"model": model.name},
+        {"calibration_text": "the model's own samples"},
     )
     rate, origin = clock_hz(clock, compiled.arch)
     calls = len(ids) + tokens - 1

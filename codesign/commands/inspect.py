@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.markup import escape
-
 from codesign.commands.options import JsonFlag, Packed
 from codesign.console import print_json, print_tables, waiting
 
@@ -81,4 +79,4 @@ def _provenance(model: Mapping[str, Any]) -> list[str]:
     facts = told.items() if isinstance(told, dict) else ()
     plain = [f"{name} {value}" for name, value in facts if isinstance(value, str | int | float)]
     line = "".join(letter if letter.isprintable() else "?" for letter in ", ".join(plain))
-    return [escape(f"a whole model: {line}")] if plain else []
+    return [f"a whole model: {line}"] if plain else []

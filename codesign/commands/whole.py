@@ -34,7 +34,6 @@ __all__ = [
     "check_clock",
     "chosen_model",
     "clock_hz",
-    "input_options",
     "summary",
 ]
 
@@ -46,10 +45,11 @@ PackedFile: TypeAlias = Annotated[
 ]
 InputScales: TypeAlias = Annotated[
     str | None,
-    typer.Option("--input-scales", help="Of a model that is pruned now: token (the default) or tensor."),
+    typer.Option("--input-scales", help="Of a model that is packed now: token or tensor; token, or as kept."),
 ]
 Smoothing: TypeAlias = Annotated[
-    float | None, typer.Option("--smoothing", help="Of a model that is pruned now: strength, 0 to 1; 0.7.")
+    float | None,
+    typer.Option("--smoothing", help="Of a model that is packed now: strength, 0 to 1; 0.7, or as kept."),
 ]
 StartFile: TypeAlias = Annotated[
     Path | None,
@@ -119,13 +119,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a packed model comes from, and where it is kept: the options as given.
+    """Where a packed model comes from, and where it is kept: the options as given, None where they are not.
 
     Parameters
     ----------
-    arch, default_arch : str, optional
-    sparsity, default_sparsity : float, optional
-    packed, start, save : Path, optional
+    arch, default_arch : str
+        Preset or file, and the one of a model that is pruned now.
+    sparsity, default_sparsity : float
+        Of a model that is pruned now.
+    packed, start, save : Path
+        A packed file; a model that `mixvec evaluate` kept; a file to write.
+    input_scales : str
+    smoothing : float
+    calibrates : bool
+        Whether there is a text to quantize inputs by.
     """
 
     arch: str | None
@@ -135,25 +142,52 @@ class Source:
     packed: Path | None
     start: Path | None
     save: Path | None
+    input_scales: str | None
+    smoothing: float | None
+    calibrates: bool = False
+
+    def inputs(self, base: "InputOptions | None" = None) -> "InputOptions | None":
+        """Return how inputs are to be quantized, the rest as ``base`` or by default; None if as that says.
+
+        Raises
+        ------
+        ConfigError
+            If an option is out of its range.
+        """
+        from codesign.patterns import parse_choice
+        from codesign.whole.compilation import DEFAULT_INPUTS
+        from sw.input_quantizer import InputOptions, InputScales
+
+        if self.input_scales is None and self.smoothing is None and not self.calibrates:
+            return None
+        base = DEFAULT_INPUTS if base is None else base
+        scales = self.input_scales
+        return InputOptions(
+            base.per_token
+            if scales is None
+            else parse_choice(InputScales, "--input-scales", scales).per_token,
+            base.smoothing if self.smoothing is None else self.smoothing,
+        )
 
 
 def chosen_model(
     model: "nn.Module",
     source: Source,
-    inputs: "InputOptions | None",
     calibration: "Callable[[], Calibration]",
     provenance: Mapping[str, Any],
+    calibrated: Mapping[str, Any] | None = None,
 ) -> "PackedModel":
     """Return the model of ``--packed``, or what ``--start`` made of ``model``, or ``model`` pruned now.
 
-    What is packed here is written to ``--save``.
+    What is packed here is written to ``--save``, with ``provenance``, and ``calibrated`` where the
+    calibration was needed.
 
     Raises
     ------
     ConfigError, FormatError
         If options exclude each other, a file cannot be read or written, or the model cannot be compiled.
     """
-    from codesign.whole import compile_model, compile_pruned, load_model, save_model
+    from codesign.whole import load_model, save_model
 
     if source.packed is not None:
         for option, given in (
@@ -161,7 +195,7 @@ def chosen_model(
             ("--sparsity", source.sparsity),
             ("--start", source.start),
             ("--save", source.save),
-            ("--input-scales` or `--smoothing", inputs),
+            ("--input-scales` or `--smoothing", source.inputs()),
         ):
             if given is not None:
                 raise ConfigError(
@@ -169,49 +203,50 @@ def chosen_model(
                 )
         return load_model(source.packed)
     if source.start is not None:
-        from sw.pruned_state import PrunedState
-
-        if source.sparsity is not None:
-            raise ConfigError(
-                "`--sparsity` belongs to a model that is pruned now, not to `--start`; drop one"
-            )
-        config = None if source.arch is None else ArchConfig.load(source.arch)
-        pruned, facts = PrunedState.load(source.start), {**provenance, "start": source.start.name}
-        with waiting("quantizing and packing; `--save` keeps it"):
-            compiled = compile_pruned(
-                model, pruned, calibration(), arch=config, inputs=inputs, provenance=facts
-            )
+        compiled = _kept_model(model, source.start, source, calibration, provenance, calibrated or {})
     else:
-        config = ArchConfig.load(source.arch or source.default_arch)
-        sparsity = source.default_sparsity if source.sparsity is None else source.sparsity
-        with waiting(f"pruning to {sparsity:.0%}, refitting and packing; `--save` keeps it"):
-            compiled = compile_model(
-                model, config, sparsity, calibration(), inputs=inputs, provenance=provenance
-            )
+        compiled = _pruned_model(model, source, calibration, {**provenance, **(calibrated or {})})
     if source.save is not None:
         save_model(compiled, source.save)
     return compiled
 
 
-def input_options(scales: str | None, smoothing: float | None) -> "InputOptions | None":
-    """Return what `--input-scales` and `--smoothing` ask for; None without them.
+def _kept_model(
+    model: "nn.Module",
+    start: Path,
+    source: Source,
+    calibration: "Callable[[], Calibration]",
+    provenance: Mapping[str, Any],
+    calibrated: Mapping[str, Any],
+) -> "PackedModel":
+    """Pack what was kept."""
+    from codesign.whole import compile_pruned
+    from sw.pruned_state import PrunedState
 
-    Raises
-    ------
-    ConfigError
-        If one of them is out of range.
-    """
-    from codesign.patterns import parse_choice
-    from codesign.whole.compilation import DEFAULT_INPUTS
-    from sw.input_quantizer import InputOptions, InputScales
+    if source.sparsity is not None:
+        raise ConfigError("`--sparsity` belongs to a model that is pruned now, not to `--start`; drop one")
+    arch = None if source.arch is None else ArchConfig.load(source.arch)
+    pruned = PrunedState.load(start)
+    inputs = source.inputs(pruned.options)
+    facts = {**provenance, "start": start.name, **({} if inputs is None else calibrated)}
+    with waiting("quantizing and packing; `--save` keeps it"):
+        needed = None if inputs is None else calibration()
+        return compile_pruned(model, pruned, needed, arch=arch, inputs=inputs, provenance=facts)
 
-    chosen = None if scales is None else parse_choice(InputScales, "--input-scales", scales)
-    if chosen is None and smoothing is None:
-        return None
-    return InputOptions(
-        DEFAULT_INPUTS.per_token if chosen is None else chosen.per_token,
-        DEFAULT_INPUTS.smoothing if smoothing is None else smoothing,
-    )
+
+def _pruned_model(
+    model: "nn.Module",
+    source: Source,
+    calibration: "Callable[[], Calibration]",
+    provenance: Mapping[str, Any],
+) -> "PackedModel":
+    """Prune one-shot, refit and pack."""
+    from codesign.whole import compile_model
+
+    arch, inputs = ArchConfig.load(source.arch or source.default_arch), source.inputs()
+    sparsity = source.default_sparsity if source.sparsity is None else source.sparsity
+    with waiting(f"pruning to {sparsity:.0%}, refitting and packing; `--save` keeps it"):
+        return compile_model(model, arch, sparsity, calibration(), inputs=inputs, provenance=provenance)
 
 
 @contextmanager

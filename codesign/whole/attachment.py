@@ -16,7 +16,7 @@ from codesign.whole.ledger import Ledger
 from spec.errors import ConfigError
 from sw.int8 import Int8Linear, integer_linears
 from sw.packed_model import PackedModel
-from sw.targets import Target, find_targets
+from sw.targets import Target
 from sw.unpack import PackedLayer
 
 __all__ = ["Attachment", "attach"]
@@ -54,9 +54,6 @@ class Attachment:
     ) -> None:
         self.model, self.packed, self.backend, self.ledger = model, packed, backend, ledger
         self.listener = listener
-        found = find_targets(model).values()
-        if any("forward" in vars(module) for target in found for module in target.modules):
-            raise ConfigError("the model's layers are attached to something already; detach them first")
         targets = packed.targets(model)
         with ExitStack() as stack:
             stack.enter_context(packed.worn_by(model))

@@ -25,7 +25,7 @@ from sw.recovery_options import RecoveryOptions
 from sw.rest import changed_rest, rest_fingerprint
 from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
-from sw.targets import Target, find_targets
+from sw.targets import Target, check_detached, find_targets
 from sw.task import Task
 
 __all__ = ["DEFAULT_INPUTS", "compile_model", "compile_pruned", "default_recipe"]
@@ -33,6 +33,10 @@ __all__ = ["DEFAULT_INPUTS", "compile_model", "compile_pruned", "default_recipe"
 _STAGES: Final = 4
 DEFAULT_INPUTS: Final = InputOptions(per_token=True, smoothing=0.7)
 """The nearest to a dense MiniLM of those that ``benchmarks.input_scales`` compares."""
+
+_TASK_BATCHES: Final = 24
+_Quantizers = Callable[[Mapping[str, Target]], Mapping[str, InputQuantizer]]
+"""How inputs are quantized where these targets are packed."""
 
 Calibration = Task[Any] | Sequence[Mapping[str, torch.Tensor] | torch.Tensor]
 
@@ -100,8 +104,7 @@ def compile_model(
     """
     kept_count(sparsity, 1)
     task = _task(calibration)
-    count = len(task.batches) if isinstance(task, InputBatches) else 24
-    chosen = recipe or default_recipe(arch, count)
+    chosen = recipe or default_recipe(arch, _batches(task))
     if inputs is not None:
         chosen = replace(chosen, inputs=inputs)
     dense, targets, left_out = _subject(model, task, chosen.training.seed)
@@ -111,13 +114,13 @@ def compile_model(
     tell("packing")
     facts = {"sparsity": sparsity, **sparse.provenance, **(provenance or {})}
     # Trained numbers were rounded with their quantizers; without training the model as it is sets them.
-    return _packed(model, sparse, arch, _calibrated(sparse), left_out, facts)
+    return _packed(model, sparse, arch, _calibrated(sparse), left_out, facts, trained=chosen.recovery.trains)
 
 
 def compile_pruned(
     model: nn.Module,
     pruned: PrunedState,
-    calibration: Calibration,
+    calibration: Calibration | None = None,
     *,
     arch: ArchConfig | None = None,
     inputs: InputOptions | None = None,
@@ -130,8 +133,8 @@ def compile_pruned(
     model : Module
         The dense model that was pruned.
     pruned : PrunedState
-    calibration : Task, or sequence of mapping of str to Tensor, or of Tensor
-        What the model meets.
+    calibration : Task, or sequence of mapping of str to Tensor, or of Tensor, optional
+        What the model meets: for ``inputs`` alone.
     arch : ArchConfig, optional
         Other than the one that it was pruned for; with as many bits.
     inputs : InputOptions, optional
@@ -142,9 +145,10 @@ def compile_pruned(
     Raises
     ------
     ConfigError
-        If another model was pruned, ``arch`` has other bits, or it can hold no layer.
+        If another model was pruned, ``arch`` has other bits, or it can hold no layer; or if there are
+        ``inputs`` but no calibration.
     """
-    own, task = pruned.pattern.arch, _task(calibration)
+    own = pruned.pattern.arch
     arch = arch or own
     for name in ("weight_width", "activation_width"):
         if getattr(arch, name) != getattr(own, name):
@@ -152,31 +156,45 @@ def compile_pruned(
                 f"the model was pruned for a `{name}` of {getattr(own, name)}, not {getattr(arch, name)}; "
                 f"give an architecture with as many bits"
             )
-    dense, _, left_out = _subject(model, task, 0)
+    if inputs is not None and calibration is None:
+        raise ConfigError("other quantizers for the inputs need a calibration; give what the model meets")
+    # Without other quantizers nothing is drawn from the task: masks and directions are there.
+    task = InputBatches([torch.zeros(0)]) if calibration is None else _task(calibration)
     recipe = Recipe(
         PruneOptions(pruned.pattern),
         RecoveryMethod.NONE,
         RecoveryOptions(score=Score.MAGNITUDE),
-        inputs=inputs or DEFAULT_INPUTS,
+        batches=_batches(task),
+        inputs=inputs or pruned.options,
     )
+    dense = _copy(model)
     sparse = sparsify(dense, task, pruned.kept, recipe, start=pruned)
     weights = sum(its.rows * its.cols for its in sparse.targets.values())
-    facts = {"sparsity": round(1 - pruned.kept / weights, 4), **pruned.provenance, **(provenance or {})}
-    if inputs is None:
-        return _packed(model, sparse, arch, lambda packed: pruned.inputs, left_out, facts)
-    facts |= {name: sparse.provenance[name] for name in ("inputs", "smoothing")}
-    return _packed(model, sparse, arch, _calibrated(sparse), left_out, facts)
+    made = pruned.provenance if inputs is None else sparse.provenance
+    facts = {"sparsity": round(1 - pruned.kept / weights, 4), **made, **(provenance or {})}
+    quantizers = _calibrated(sparse) if inputs is not None else lambda packed: pruned.inputs
+    return _packed(model, sparse, arch, quantizers, _strangers(dense, sparse.targets), facts, trained=True)
 
 
 def _task(calibration: Calibration) -> Task[Any]:
     return calibration if isinstance(calibration, Task) else InputBatches(calibration)
 
 
+def _batches(task: Task[Any]) -> int:
+    """Batches to calibrate on: all that are given, or what is enough of a task."""
+    return len(task.batches) if isinstance(task, InputBatches) else _TASK_BATCHES
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    check_detached(find_targets(model).values())
+    return copy.deepcopy(model).eval()
+
+
 def _subject(
     model: nn.Module, task: Task[Any], seed: int
 ) -> tuple[nn.Module, dict[str, Target], dict[str, str]]:
     """A copy of the model, its layers that the task calls, and what stays in PyTorch, with reasons."""
-    dense = copy.deepcopy(model).eval()
+    dense = _copy(model)
     targets = find_targets(dense)
     left_out = _strangers(dense, targets)
     for name in _silent(dense, targets, task, seed):
@@ -187,11 +205,7 @@ def _subject(
     return dense, targets, left_out
 
 
-Quantizers = Callable[[Mapping[str, Target]], Mapping[str, InputQuantizer]]
-"""How inputs are quantized where these targets are packed."""
-
-
-def _calibrated(sparse: SparseModel) -> Quantizers:
+def _calibrated(sparse: SparseModel) -> _Quantizers:
     return lambda packed: sparse.rounding.inputs or sparse.rounding.calibrate(sparse.model, packed)
 
 
@@ -199,26 +213,32 @@ def _packed(
     model: nn.Module,
     sparse: SparseModel,
     arch: ArchConfig,
-    quantizers: Quantizers,
+    quantizers: _Quantizers,
     left_out: Mapping[str, str],
     provenance: Mapping[str, Any],
+    *,
+    trained: bool,
 ) -> PackedModel:
-    """Quantize and pack what can be packed; layers that are left out get their dense weights back."""
+    """Quantize and pack what can be packed.
+
+    Layers that cannot get their dense weights back, unless all around them was ``trained`` to what they are.
+    """
     own, packed, reasons = find_targets(model), dict(sparse.targets), dict(left_out)
-    refused = {name: reason for name, reason in reasons.items() if name in packed}
     while True:
-        for name in refused:
-            packed.pop(name).assign(own[name].weight())
-        if not packed:
-            raise ConfigError(
-                f"the architecture can hold no layer of the model: {next(iter(refused.values()))}"
-            )
         # What is left out may change these, and with them the integers, which may now not fit.
         chosen = quantizers(packed)
         layers, refused = _packable(sparse.quantized(arch, {name: chosen[name] for name in packed}), arch)
         if not refused:
             break
         reasons |= refused
+        for name in refused:
+            target = packed.pop(name)
+            if not trained:
+                target.assign(own[name].weight())
+        if not packed:
+            raise ConfigError(
+                f"the architecture can hold no layer of the model: {next(iter(refused.values()))}"
+            )
     return PackedModel.of(
         layers,
         arch,
