@@ -23,7 +23,7 @@ class Trained(Enum):
     """All but the tables of tokens and positions. A token's row has a gradient only when the token comes up,
     and AdamW then moves it by about ten learning rates in all, however small the gradient."""
     MATRICES = "matrices"
-    """The pruned matrices alone: what lies around them stays that of the dense model, biases and norms too."""
+    """The pruned matrices alone: what lies around them stays as it was, biases and norms too."""
 
 
 @dataclass(frozen=True)

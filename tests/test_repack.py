@@ -1,4 +1,4 @@
-"""Packed files for another architecture than theirs: what stays, and what an output stage has no place for."""
+"""Packed files for another architecture: what stays, and what an output stage has no place for."""
 
 from pathlib import Path
 
