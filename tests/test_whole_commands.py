@@ -294,4 +294,4 @@ def test_the_packed_minilm_that_comes_along_embeds_nearly_as_the_dense_one(
     weights = sum(its.rows * its.cols for its in packed.layers.values())
     assert packed.kept == pytest.approx(0.2 * weights, rel=1e-3)
     cosines = (found * dense).sum(dim=1)
-    assert float(cosines.mean()) > 0.85
+    assert float(cosines.mean()) > 0.88
