@@ -221,7 +221,7 @@ def _packed(
 ) -> PackedModel:
     """Quantize and pack what can be packed.
 
-    Layers that cannot get their dense weights back, unless all around them was ``trained`` to what they are.
+    A layer that cannot be gets its dense weights back, unless what is around it was ``trained`` along with it.
     """
     own, packed, reasons = find_targets(model), dict(sparse.targets), dict(left_out)
     while True:
