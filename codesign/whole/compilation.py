@@ -221,7 +221,7 @@ def _packed(
 ) -> PackedModel:
     """Quantize and pack what can be packed.
 
-    A layer that cannot be gets its dense weights back, unless what is around it was ``trained`` along with it.
+    A layer that cannot be gets its dense weights back, unless what is around it was ``trained`` with it.
     """
     own, packed, reasons = find_targets(model), dict(sparse.targets), dict(left_out)
     while True:
