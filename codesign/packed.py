@@ -12,6 +12,7 @@ from codesign.files import map_file, read_arrays
 from spec.arch import ArchConfig
 from spec.errors import ConfigError, FormatError
 from spec.numbers import signed_range
+from spec.outputs import stage_holds
 from sw.layer import QuantizedLayer
 from sw.pack import pack
 from sw.unpack import PackedFile, PackedLayer, unpack
@@ -69,7 +70,7 @@ def repack(file: PackedFile, arch: ArchConfig) -> PackedFile:
         return file
     layers = []
     for layer in map(quantized, file.layers):
-        fits = -(-layer.rows // arch.segment) <= arch.output_blocks
+        fits = stage_holds(layer.rows, arch)
         same = arch.activation_width == file.arch.activation_width
         layers.append(layer if fits and same else replace(layer, outputs=None))
     return unpack(pack(layers, arch))

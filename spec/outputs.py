@@ -31,6 +31,7 @@ __all__ = [
     "TABLE_ENTRIES_PER_WORD",
     "entries_per_word",
     "parameter_words",
+    "stage_holds",
     "table_words",
     "words_per_entry",
 ]
@@ -48,6 +49,11 @@ MAX_SHIFT: Final = 63
 
 TABLE_ENTRIES_PER_WORD: Final = 4
 """Entries in a word of TABLE, from bit 0 up: as many as one block RAM takes at once."""
+
+
+def stage_holds(rows: int, arch: ArchConfig) -> bool:
+    """Whether the parameters of a layer of ``rows`` outputs fit on chip; never without an output stage."""
+    return -(-rows // arch.segment) <= arch.output_blocks
 
 
 def entries_per_word(arch: ArchConfig) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import ConfigError
-from spec.outputs import MODE
+from spec.outputs import MODE, stage_holds
 from spec.packet import MAX_LENGTH, Header, Opcode, descriptor_layout, frame_packet
 from spec.record import record_layout
 from spec.schedule import BlockPart
@@ -184,8 +184,8 @@ def _check_stage(layer: QuantizedLayer, arch: ArchConfig) -> None:
     if layer.outputs is None:
         return
     layer.outputs.check(layer.rows, arch.activation_width, layer.name)
-    blocks = -(-layer.rows // arch.segment)
-    if blocks > arch.output_blocks:
+    if not stage_holds(layer.rows, arch):
+        blocks = -(-layer.rows // arch.segment)
         raise ConfigError(
             f"layer {layer.name} is requantized and has {blocks} blocks, but the output parameters "
             f"of {arch.output_blocks} fit on chip; raise `output_blocks`"

@@ -34,7 +34,6 @@ _STAGES: Final = 4
 DEFAULT_INPUTS: Final = InputOptions(per_token=True, smoothing=0.7)
 """The nearest to a dense MiniLM of those that ``benchmarks.input_scales`` compares."""
 
-_TASK_BATCHES: Final = 24
 _Quantizers = Callable[[Mapping[str, Target]], Mapping[str, InputQuantizer]]
 """How inputs are quantized where these targets are packed."""
 
@@ -182,7 +181,7 @@ def _task(calibration: Calibration) -> Task[Any]:
 
 def _batches(task: Task[Any]) -> int:
     """Batches to calibrate on: all that are given, or what is enough of a task."""
-    return len(task.batches) if isinstance(task, InputBatches) else _TASK_BATCHES
+    return len(task.batches) if isinstance(task, InputBatches) else Recipe.batches
 
 
 def _copy(model: nn.Module) -> nn.Module:
