@@ -95,6 +95,24 @@ def test_inspect_counts_what_is_stored(packed: Path, pruned: Path, run: Run) -> 
         assert layer["mean_length"] == layer["kept"] / layer["vectors"]
 
 
+def test_inspect_checks_what_a_file_says_of_its_model(tmp_path: Path, run: Run) -> None:
+    arch = ArchConfig.load("tiny")
+    layer, _ = limit_layer(arch, Direction.VERTICAL)
+    about = {"version": 3, "scales": {layer.name: 0.5}, "rest": 1, "left_out": {}, "provenance": {}}
+    numbers = np.arange(4, dtype="<f4").tobytes()
+    for name, shape in (("good", [2, 2]), ("bad", [2, 3])):
+        about["trained"] = {"norm": shape}
+        (tmp_path / f"{name}.mxv").write_bytes(pack([layer], arch, about, numbers))
+
+    good, out, _ = run("inspect", tmp_path / "good.mxv")
+    bad, _, err = run("inspect", tmp_path / "bad.mxv")
+
+    assert (good, bad) == (0, 2)
+    assert "psums, model" in out
+    assert is_one_sentence(err)
+    assert "bad.mxv is no packed model: the parameters around the layers must take 3 words, not 2" in err
+
+
 def test_inspect_refuses_psums_that_may_overflow(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,12 +12,15 @@ __all__ = ["inspect"]
 def inspect(file: Packed, as_json: JsonFlag = False) -> int:
     """Show and check what is inside a packed file."""
     from codesign.packed import load_packed, part_count
+    from codesign.whole.files import load_model
     from spec.errors import ConfigError, FormatError
     from sw.layer import grouped_index
     from sw.psums import check_outputs, check_psums, psum_range
 
     with waiting("checking"):
         packed = load_packed(file)
+        if packed.model is not None:
+            load_model(file)
     arch, layers = packed.arch, []
     for layer in packed.layers:
         weights = layer.weights[grouped_index(layer.direction, layer.order)]
@@ -45,6 +48,8 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
             "smoothed": layer.smoothing is not None,
             "checks": {"crc": True, "bounds": True, "counts": True, "schedule": True, "psums": True},
         }
+        if packed.model is not None:
+            facts["checks"]["model"] = True
         layers.append(facts)
     if as_json:
         print_json(
