@@ -316,16 +316,17 @@ def test_stripes_of_3_bits_are_whole_and_end_in_zeros(edit: Callable[[bytes], by
 
 
 def test_inspect_prints_provenance_as_it_is(run: Run, tmp_path: Path) -> None:
-    for provenance, shown in (
-        (
-            {"model": "my[/x] [bold]b\x1b[31m", "nested": [1] * 20000},
-            "a whole model: model my[/x] [bold]b?[31m",
-        ),
-        ({}, None),
-        (5, None),
+    layer = example()
+    about = {"version": 3, "scales": {layer.name: 0.5}, "rest": 1, "trained": {}, "left_out": {}}
+    for provenance, status, shown in (
+        ({"model": "my[/x] [bold]b\x1b[31m"}, 0, "a whole model: model my[/x] [bold]b?[31m"),
+        ({}, 0, None),
+        ({"nested": [1] * 20000}, 2, None),
+        (5, 2, None),
     ):
-        (tmp_path / "x.mxv").write_bytes(pack([example()], ARCH, {"provenance": provenance}))
-        status, out, err = run("inspect", tmp_path / "x.mxv")
-        assert status == 0, err
+        (tmp_path / "x.mxv").write_bytes(pack([layer], ARCH, {**about, "provenance": provenance}))
+        found, out, err = run("inspect", tmp_path / "x.mxv")
+        assert found == status, err
+        assert (status == 2) == ("`provenance` in the file's header must be an object" in err)
         assert ("a whole model" in out) == (shown is not None)
         assert shown is None or shown in out
