@@ -19,8 +19,7 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
 
     with waiting("checking"):
         packed = load_packed(file)
-        if packed.model is not None:
-            load_model(file)
+        model = None if packed.model is None else load_model(file)
     arch, layers = packed.arch, []
     for layer in packed.layers:
         weights = layer.weights[grouped_index(layer.direction, layer.order)]
@@ -48,7 +47,7 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
             "smoothed": layer.smoothing is not None,
             "checks": {"crc": True, "bounds": True, "counts": True, "schedule": True, "psums": True},
         }
-        if packed.model is not None:
+        if model is not None:
             facts["checks"]["model"] = True
         layers.append(facts)
     if as_json:
@@ -71,17 +70,15 @@ def inspect(file: Packed, as_json: JsonFlag = False) -> int:
             "layers",
             [{name: facts[name] for name in facts if name not in ("checks", "smoothed")} for facts in layers],
         ),
-        *([] if packed.model is None else _provenance(packed.model)),
+        *([] if model is None else _provenance(model.provenance)),
         *([f"parameters around the layers: {len(packed.parameters):,} bytes"] if packed.parameters else []),
         f"checked: {', '.join(layers[0]['checks'])}",
     )
     return 0
 
 
-def _provenance(model: Mapping[str, Any]) -> list[str]:
-    """A line on where a whole model comes from, if it says so; what was read may hold anything."""
-    told = model.get("provenance")
-    facts = told.items() if isinstance(told, dict) else ()
-    plain = [f"{name} {value}" for name, value in facts if isinstance(value, str | int | float)]
-    line = "".join(letter if letter.isprintable() else "?" for letter in ", ".join(plain))
-    return [f"a whole model: {line}"] if plain else []
+def _provenance(facts: Mapping[str, Any]) -> list[str]:
+    """A line on where a whole model comes from, if it says so; its words may hold anything."""
+    told = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+    line = "".join(letter if letter.isprintable() else "?" for letter in told)
+    return [f"a whole model: {line}"] if line else []
