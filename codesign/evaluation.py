@@ -20,8 +20,8 @@ from torch import nn
 from codesign.files import output_file
 from codesign.subjects import Subject, load_subject
 from codesign.trials import Trial, run_trial
+from codesign.whole.files import load_start
 from spec.errors import ConfigError
-from sw.pruned_state import PrunedState
 from sw.task import Task
 
 __all__ = ["evaluate_trials", "subject_facts", "summarize"]
@@ -194,7 +194,7 @@ def _run_one(
             model,
             task,
             device=device,
-            start=None if subject.start is None else PrunedState.load(subject.start),
+            start=None if subject.start is None else load_start(subject.start, model),
             checkpoint=place.with_suffix(".pt"),
             progress=progress,
         )

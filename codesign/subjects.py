@@ -48,7 +48,7 @@ class Subject:
     augmentation : Augmentation
         How sentences are varied in training; of no account to other tasks.
     start : Path, optional
-        Pruned model, as :class:`sw.pruned_state.PrunedState` writes it, that a trial goes on from.
+        Pruned model that a trial goes on from, kept or packed (``codesign.whole.files.load_start``).
     """
 
     model: str

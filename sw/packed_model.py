@@ -17,6 +17,7 @@ from sw.container import check_version
 from sw.int8 import int8_model
 from sw.layer import QuantizedLayer
 from sw.pack import pack
+from sw.pruning import Pruning
 from sw.rest import decode_rest, encode_rest, rest_fingerprint, wearing
 from sw.targets import Target, check_detached, find_targets
 from sw.unpack import PackedLayer, unpack
@@ -48,6 +49,8 @@ class PackedModel:
         Matrices that stay in PyTorch, and why.
     provenance : dict of str to str, int, float, bool or None
         How the model was pruned, from what.
+    pruning : Pruning, optional
+        What it was pruned to, to go on from; older files do not say.
     data : bytes or mmap
         The packed file.
     """
@@ -59,6 +62,7 @@ class PackedModel:
     trained: dict[str, NDArray[np.float32]]
     left_out: dict[str, str]
     provenance: dict[str, Any]
+    pruning: Pruning | None
     data: Stored = field(repr=False)
 
     @classmethod
@@ -72,6 +76,7 @@ class PackedModel:
         trained: Mapping[str, NDArray[np.float32]] | None = None,
         left_out: Mapping[str, str] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        pruning: Pruning | None = None,
     ) -> Self:
         """Return ``layers`` packed for ``arch``; the same input gives the same bytes.
 
@@ -91,6 +96,7 @@ class PackedModel:
             "trained": shapes,
             "left_out": dict(left_out or {}),
             "provenance": dict(provenance or {}),
+            "pruning": None if pruning is None else pruning.state(),
         }
         return cls.parse(pack(layers, arch, about, parameters))
 
@@ -128,7 +134,8 @@ class PackedModel:
                 raise FormatError(f"`{what}` in the file's header must be an object of plain values")
         assert isinstance(left_out, dict) and isinstance(provenance, dict)
         reasons = {name: str(reason) for name, reason in left_out.items()}
-        return cls(file.arch, layers, scales, rest, trained, reasons, provenance, data)
+        pruning = _pruning(about.get("pruning"))
+        return cls(file.arch, layers, scales, rest, trained, reasons, provenance, pruning, data)
 
     def __getstate__(self) -> dict[str, Any]:
         # A mapping does not travel, its bytes do.
@@ -182,6 +189,16 @@ class PackedModel:
         targets = self.targets(model)
         with self.worn_by(model):
             return int8_model(model, self.layers, self.scales, targets, width=self.arch.activation_width)
+
+
+def _pruning(state: Any) -> Pruning | None:
+    if state is None:
+        return None
+    try:
+        return Pruning.restored(state)
+    # What is no state of one shows as whatever the reader meets first.
+    except Exception:
+        raise FormatError("`pruning` in the file's header must say how the model was pruned") from None
 
 
 def _single(scale: float | None) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import NoneType
 from typing import Any, Final, Self
 
 from spec.arch import ArchConfig
@@ -133,9 +134,19 @@ class Pattern:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Self:
-        """Return the pattern of a ``state``."""
-        plain = {name: state[name] for name in _PLAIN}
-        return cls(ArchConfig(**state["arch"]), Method(state["method"]), **plain)
+        """Return the pattern of a ``state``; any exception if that is something else."""
+        length, n_m, bits, contiguous = (state[name] for name in _PLAIN)
+        counts = [length] if n_m is None else [length, *n_m]
+        if not all(type(one) in (int, NoneType) for one in counts) or type(contiguous) is not bool:
+            raise ValueError("a pattern has whole lengths")
+        return cls(
+            ArchConfig(**state["arch"]),
+            Method(state["method"]),
+            length,
+            None if n_m is None else (n_m[0], n_m[1]),
+            bits,
+            contiguous,
+        )
 
     @property
     def label(self) -> str:

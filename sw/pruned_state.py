@@ -1,7 +1,8 @@
 """A pruned model in a file: what another training, or another judging, needs to go on from it."""
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,10 +13,14 @@ from torch import nn
 
 from spec.direction import Direction
 from spec.errors import ConfigError, FormatError
-from sw.input_quantizer import InputOptions, InputQuantizer
+from sw.input_quantizer import InputQuantizer
 from sw.mask_search import Placement
+from sw.packed_model import PackedModel
 from sw.pattern import Pattern
+from sw.pruning import Pruning
+from sw.targets import find_targets
 from sw.units import MatrixShape
+from sw.unpack import PackedLayer
 
 __all__ = ["PrunedState"]
 
@@ -35,27 +40,54 @@ class PrunedState:
     placements : mapping of str to Placement
     inputs : mapping of str to InputQuantizer
         How the input of every matrix was quantized when the model was last looked at as integers.
-    options : InputOptions
-        What these were chosen from.
-    pattern : Pattern
-        Of the masks.
-    kept : int
-        Weights that it was asked to keep; patterns round.
+    pruning : Pruning
+        What was asked for.
     provenance : mapping of str to str, int, float, bool or None
         How it was pruned.
-    origin : int
-        ``sw.rest.rest_fingerprint`` of the whole dense model.
     """
 
     parameters: Mapping[str, torch.Tensor]
     masks: Mapping[str, NDArray[np.bool_]]
     placements: Mapping[str, Placement]
     inputs: Mapping[str, InputQuantizer]
-    options: InputOptions
-    pattern: Pattern
-    kept: int
+    pruning: Pruning
     provenance: Mapping[str, Any]
-    origin: int
+
+    @classmethod
+    def unpacked(cls, packed: PackedModel, model: nn.Module) -> Self:
+        """Return what ``packed`` makes of the dense ``model``, its weights rounded to their integers.
+
+        Quantized and packed again by the same quantizers these are the same integers.
+
+        Raises
+        ------
+        ConfigError
+            If the file does not say how it was pruned, or is not of this model, or not of all its matrices.
+        """
+        if packed.pruning is None:
+            raise ConfigError("the packed model does not say how it was pruned; start from one that was kept")
+        missing = find_targets(model).keys() - packed.targets(model).keys()
+        if missing:
+            raise ConfigError(
+                f"the packed model has no matrix {min(missing)}, which its architecture could not hold; "
+                f"start from one that was kept"
+            )
+        wearer = copy.deepcopy(model)
+        with packed.worn_by(wearer):
+            for name, target in find_targets(wearer).items():
+                target.assign(torch.from_numpy(_weights(packed.layers[name])))
+            parameters = {name: its.clone() for name, its in wearer.state_dict().items()}
+        layers, width = packed.layers.items(), packed.arch.activation_width
+        # A file's words cannot be written to, and torch warns of such arrays.
+        smoothing = {name: None if its.smoothing is None else its.smoothing.copy() for name, its in layers}
+        return cls(
+            parameters,
+            {name: its.mask for name, its in layers},
+            {name: Placement(its.direction, its.order) for name, its in layers},
+            {name: InputQuantizer(packed.scales[name], smoothing[name], width) for name, _ in layers},
+            packed.pruning,
+            packed.provenance,
+        )
 
     def save(self, path: Path) -> None:
         """Write the file."""
@@ -69,14 +101,7 @@ class PrunedState:
             for name, mask in self.masks.items()
         }
         parameters = {name: tensor.detach().cpu() for name, tensor in self.parameters.items()}
-        facts = {
-            "format": _FORMAT,
-            "options": asdict(self.options),
-            "pattern": self.pattern.state(),
-            "kept": self.kept,
-            "provenance": dict(self.provenance),
-            "origin": self.origin,
-        }
+        facts = {"format": _FORMAT, **self.pruning.state(), "provenance": dict(self.provenance)}
         torch.save({**facts, "parameters": parameters, "matrices": matrices}, path)
 
     @classmethod
@@ -108,7 +133,7 @@ class PrunedState:
             name: Placement(Direction(its["direction"]), its["order"].numpy()) for name, its in matrices
         }
         inputs = {name: InputQuantizer.restored(its["inputs"]) for name, its in matrices}
-        facts, kept, origin = dict(state["provenance"]), state["kept"], state["origin"]
+        facts = dict(state["provenance"])
         for name, mask in masks.items():
             its = inputs[name].smoothing
             sized = its is None or its.shape == mask.shape[1:]
@@ -116,13 +141,10 @@ class PrunedState:
                 raise ValueError(name)
         if not all(isinstance(one, str | int | float | None) for one in facts.values()):
             raise ValueError("provenance")
-        if type(kept) is not int or type(origin) is not int:
-            raise ValueError("counts")
-        options, pattern = InputOptions(**state["options"]), Pattern.restored(state["pattern"])
-        return cls(state["parameters"], masks, placements, inputs, options, pattern, kept, facts, origin)
+        return cls(state["parameters"], masks, placements, inputs, Pruning.restored(state), facts)
 
-    def check(self, shapes: Sequence[MatrixShape], kept: int, pattern: Pattern, origin: int) -> None:
-        """Refuse what another model, count or pattern left; ``origin`` as of this class.
+    def check(self, shapes: Sequence[MatrixShape], origin: int) -> None:
+        """Refuse what another dense model left; ``origin`` as of :class:`~sw.pruning.Pruning`.
 
         Raises
         ------
@@ -132,19 +154,14 @@ class PrunedState:
         own = {name: mask.shape for name, mask in self.masks.items()}
         if own != {its.name: (its.rows, its.cols) for its in shapes}:
             raise ConfigError("the pruned model has other matrices than this one; start from one of its own")
-        if self.pattern != pattern:
-            raise ConfigError(
-                f"the pruned model is {self.pattern.label}, for its own architecture; ask for that method "
-                f"and `--arch`"
-            )
-        if self.kept != kept:
-            raise ConfigError(
-                f"the pruned model keeps {self.kept} weights, not {kept}; ask for the sparsity that it has"
-            )
-        if self.origin != origin:
+        if self.pruning.origin != origin:
             raise ConfigError(
                 "the pruned model was made of a dense model with other weights than this one; give that one"
             )
+
+    def fits(self, kept: int, pattern: Pattern) -> bool:
+        """Whether its masks are those of ``pattern`` at ``kept`` weights, to go on with."""
+        return self.pruning.pattern == pattern and self.pruning.kept == kept
 
     def restore(self, model: nn.Module) -> None:
         """Give ``model`` these parameters.
@@ -160,3 +177,13 @@ class PrunedState:
             raise ConfigError(
                 "the pruned model has other parameters than this one; start from one of its own"
             ) from None
+
+
+def _weights(layer: PackedLayer) -> NDArray[np.float32]:
+    """Return what the integers stand for, M x K, no magnitude rounded up: the same scale holds them again."""
+    exact = layer.weights * layer.scales[:, None].astype(np.float64)
+    single = exact.astype(np.float32)
+    beyond = np.abs(single.astype(np.float64)) > np.abs(exact)
+    single = np.where(beyond, np.nextafter(single, np.float32(0)), single)
+    # By a power of two: exact.
+    return single if layer.smoothing is None else np.ldexp(single, -layer.smoothing.astype(np.int32))

@@ -23,6 +23,7 @@ from sw.pattern import Pattern
 from sw.prune import PrunedMatrix, describe_mask
 from sw.prune_model import PruneOptions, prune_model
 from sw.pruned_state import PrunedState
+from sw.pruning import Pruning
 from sw.quantize import quantize_rows
 from sw.recovery import Recovery
 from sw.recovery_options import RecoveryOptions
@@ -134,12 +135,14 @@ class SparseModel:
             {name: its.mask for name, its in self.pruned.items()},
             {name: its.placement for name, its in self.pruned.items()},
             inputs,
-            self.rounding.options,
-            self.pattern,
-            self.asked,
+            self.pruning,
             self.provenance,
-            self.origin,
         )
+
+    @property
+    def pruning(self) -> Pruning:
+        """What was asked for."""
+        return Pruning(self.pattern, self.asked, self.rounding.options, self.origin)
 
     def inputs(self) -> dict[str, InputQuantizer]:
         """Return how inputs are quantized: as in training, or calibrated on the model as it is."""
@@ -202,8 +205,9 @@ def sparsify(
     targets : dict of str to Target, optional
         Of ``model``; all that ``find_targets`` finds by default.
     start : PrunedState, optional
-        Go on from what was pruned before, by the same pattern to the same count: its masks stay as they
-        are. ``model`` is still the dense one, for a teacher.
+        Go on from what was pruned before. By the same pattern to the same count its masks stay as they
+        are; otherwise masks are searched anew in its weights, and what was pruned is 0 until it is trained.
+        ``model`` is still the dense one, for a teacher.
     device : torch.device
     checkpoint : Path, optional
         Where training is saved and resumed; see ``Recovery.run``.
@@ -220,22 +224,27 @@ def sparsify(
     targets = find_targets(model) if targets is None else targets
     shapes, pattern = matrix_shapes(targets), recipe.prune.pattern
     origin = rest_fingerprint(model, ())
+    teacher = copy.deepcopy(model) if recipe.recovery.trains and recipe.training.distillation else None
     if start is not None:
-        start.check(shapes, kept, pattern, origin)
+        start.check(shapes, origin)
         if recipe.recovery.refits:
             raise ConfigError("one-shot recovery begins with a dense model; start with fine-tune or none")
+    going_on = start is not None and start.fits(kept, pattern)
+    if start is not None and not going_on:
+        start.restore(model)
     statistics = _statistics(model, targets, task, recipe, device)
     scores = {
         name: score_weights(its.weight().numpy(), recipe.static_score, statistics=statistics.get(name))
         for name, its in targets.items()
     }
-    pruned = prune_model(scores, shapes, kept, recipe.prune) if start is None else {}
-    placements = {name: its.placement for name, its in pruned.items()} if start is None else start.placements
-    masks = {name: its.mask for name, its in pruned.items()} if start is None else dict(start.masks)
-    choose: MaskChooser = MaskSearch(pattern, shapes, placements, recipe.prune.allocation).masks
-    teacher = copy.deepcopy(model) if recipe.recovery.trains and recipe.training.distillation else None
-    if start is not None:
+    if start is not None and going_on:
+        pruned, placements, masks = {}, dict(start.placements), dict(start.masks)
         start.restore(model)
+    else:
+        pruned = prune_model(scores, shapes, kept, recipe.prune)
+        placements = {name: its.placement for name, its in pruned.items()}
+        masks = {name: its.mask for name, its in pruned.items()}
+    choose: MaskChooser = MaskSearch(pattern, shapes, placements, recipe.prune.allocation).masks
     if recipe.recovery.refits:
         # A single cut is the one that is there: a budget that had to yield has yielded.
         cut = _fixed(masks) if recipe.stages == 1 else choose
@@ -243,7 +252,7 @@ def sparsify(
     rounding = _rounding(task, recipe)
     if recipe.recovery.trains:
         options = recipe.training
-        if recipe.recovery.refits or start is not None:
+        if recipe.recovery.refits or going_on:
             choose, options = _fixed(masks), replace(options, observed=0, ramp=0.0)
         run = Recovery(
             model,

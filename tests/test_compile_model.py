@@ -4,21 +4,24 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from codesign.whole import PackedModel, attach, compile_model, compile_pruned, load_model, save_model
 from codesign.whole.compilation import default_recipe
+from codesign.whole.files import load_start
 from spec.arch import ArchConfig
-from spec.errors import ConfigError
+from spec.errors import ConfigError, FormatError
 from sw.input_batches import InputBatches
 from sw.input_quantizer import InputOptions
 from sw.int8 import int8_model
+from sw.prune_model import PruneOptions
 from sw.pruned_state import PrunedState
 from sw.recovery_options import RecoveryOptions, Trained
 from sw.scores import Score
-from sw.sparse_model import RecoveryMethod, SparseModel, sparsify
+from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
 from tests.tiny_models import (
     outlying_gpt2,
     tiny_gpt2,
@@ -178,6 +181,43 @@ def test_what_is_trained_around_the_layers_travels_with_them(
     assert packed.provenance["sparsity"] == 0.6 and packed.provenance["recovery"] == "fine-tune"
 
 
+def test_a_packed_model_goes_on_where_it_was_packed(
+    gpt2: nn.Module, pruned: SparseModel, tmp_path: Path
+) -> None:
+    inputs, before = pruned.inputs(), copy.deepcopy(gpt2.state_dict())
+    # Some row reaches the largest integer, where a weight rounded up would need a larger scale.
+    assert any((np.abs(its.weights) == 127).any() for its in pruned.quantized(ARCH, inputs))
+    wanted = tiny_logits(pruned.integer_model(ARCH, inputs))
+    kept = pruned.state(inputs)
+    save_model(compile_pruned(gpt2, kept), tmp_path / "m.mxv")
+
+    start = load_start(tmp_path / "m.mxv", gpt2)
+    other = compile_pruned(gpt2, start, arch=ArchConfig.load("small"))
+
+    assert start.pruning == kept.pruning
+    assert compile_pruned(gpt2, start).data == (tmp_path / "m.mxv").read_bytes()
+    assert torch.equal(tiny_logits(other.integer_model(gpt2)), wanted)
+    assert all(torch.equal(value, before[name]) for name, value in gpt2.state_dict().items())
+    for name, its in kept.masks.items():
+        assert np.array_equal(start.masks[name], its)
+        assert np.array_equal(start.placements[name].order, kept.placements[name].order)
+    plain = RecoveryOptions(score=Score.MAGNITUDE)
+    recipe = Recipe(
+        PruneOptions(start.pruning.pattern), RecoveryMethod.NONE, plain, inputs=start.pruning.options
+    )
+    task = InputBatches(token_inputs(2))
+    again = sparsify(copy.deepcopy(gpt2), task, KEPT, recipe, start=start)
+    assert torch.equal(tiny_logits(again.integer_model(ARCH, start.inputs)), wanted)
+    silent = replace(load_model(tmp_path / "m.mxv"), pruning=None)
+    with pytest.raises(ConfigError, match="does not say how it was pruned; start from one that was kept"):
+        PrunedState.unpacked(silent, gpt2)
+    with pytest.raises(ConfigError, match=r"m\.mxv: the packed model has a layer"):
+        load_start(tmp_path / "m.mxv", Chain())
+    (tmp_path / "m.mxv").write_bytes(b"nonsense")
+    with pytest.raises(FormatError, match="is neither a pruned model that was kept nor a packed model"):
+        load_start(tmp_path / "m.mxv", gpt2)
+
+
 def test_one_call_prunes_trains_and_packs_the_same(gpt2: nn.Module) -> None:
     training = RecoveryOptions(steps=30, score=Score.ACTIVATION, distillation=1.0, quantized=0.2)
     recipe = replace(default_recipe(ARCH, 2), recovery=RecoveryMethod.FINE_TUNE, training=training)
@@ -228,6 +268,8 @@ def test_a_trained_layer_that_the_architecture_refuses_stays_as_it_was_trained()
     narrow = ArchConfig(clusters=1, lanes=2, tokens=2, psum_width=19)
 
     packed = compile_pruned(model, sparse.state(inputs), arch=narrow)
+    with pytest.raises(ConfigError, match=r"has no matrix .*, which its architecture could not hold"):
+        PrunedState.unpacked(packed, model)
 
     assert packed.left_out and packed.layers
     # PyTorch's integers in the layers that are packed, and the others as training left them.

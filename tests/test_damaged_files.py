@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.regression.layers import random_layer
+from codesign.whole import load_model
 from spec.arch import ArchConfig
 from spec.direction import Direction
 from spec.errors import FormatError
 from spec.packet import Header, Opcode, Packet, descriptor_layout, frame_packet, read_packets
 from spec.record import Record, encode_record
 from sw.bits import pack_fields, pad_to_word
+from sw.input_quantizer import InputOptions
 from sw.layer import QuantizedLayer
 from sw.pack import pack
+from sw.pattern import Method, Pattern
+from sw.pruning import Pruning
 from sw.unpack import PackedFile, unpack
 from tests.command_runs import Run
 from tests.small_layers import smoothed
@@ -313,6 +318,41 @@ def test_stripes_of_3_bits_are_whole_and_end_in_zeros(edit: Callable[[bytes], by
     ]
     with pytest.raises(FormatError, match=message):
         unpack(reframe(packets))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: 5,
+        lambda state: {},
+        lambda state: {**state, "kept": -1},
+        lambda state: {**state, "kept": 1.5},
+        lambda state: {**state, "origin": 1 << 32},
+        lambda state: {**state, "options": {"per_token": 1, "smoothing": 0.5}},
+        lambda state: {**state, "options": {"per_token": True, "smoothing": 2.0}},
+        lambda state: {**state, "options": {"per_token": True, "smoothing": "0.5"}},
+        lambda state: {**state, "pattern": {**state["pattern"], "arch": {"lanes": 3}}},
+        lambda state: {**state, "pattern": {**state["pattern"], "method": "strange"}},
+        lambda state: {**state, "pattern": {**state["pattern"], "method": "vector", "length": 2.5}},
+        lambda state: {**state, "pattern": {**state["pattern"], "method": "n-m", "n_m": [2]}},
+        lambda state: {**state, "pattern": {**state["pattern"], "contiguous": 1}},
+        lambda state: {**state, "pattern": {**state["pattern"], "metadata_bits": "1"}},
+    ],
+)
+def test_what_a_model_was_pruned_to_must_be_that(
+    run: Run, tmp_path: Path, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    layer = example()
+    about = {"version": 3, "scales": {layer.name: 0.5}, "rest": 1, "trained": {}, "left_out": {}}
+    pruning = Pruning(Pattern(ARCH, Method.N_M, n_m=(2, 4)), 8, InputOptions(True, 0.5), 7)
+    for state, status in ((pruning.state(), 0), (change(pruning.state()), 2)):
+        header = {**about, "provenance": {}, "pruning": state}
+        (tmp_path / "x.mxv").write_bytes(pack([layer], ARCH, header))
+        found, _, err = run("inspect", tmp_path / "x.mxv")
+        assert found == status, err
+        assert (status == 2) == ("`pruning` in the file's header must say how the model was pruned" in err)
+        if status == 0:
+            assert load_model(tmp_path / "x.mxv").pruning == pruning
 
 
 def test_inspect_prints_provenance_as_it_is(run: Run, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_kept_model_is_trained_on(folder: Path, tmp_path: Path, run: Run) -> N
 
     first, again, judged, further, remade = found
     assert remade["float"] == again["float"] and remade["kept_model"] == kept.name
-    assert PrunedState.load(kept).kept == again["kept"]
+    assert PrunedState.load(kept).pruning.kept == again["kept"]
     # Known results without their model are not enough.
     assert "kept_model" not in first and kept.is_file()
     assert f"kept {again['method']} at 0.5, seed 0: {kept}\n" in said

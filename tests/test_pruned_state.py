@@ -14,8 +14,10 @@ from sw.mask_search import Allocation
 from sw.pattern import Method, Pattern
 from sw.prune_model import PruneOptions
 from sw.pruned_state import PrunedState
+from sw.pruning import Pruning
 from sw.recovery_options import RecoveryOptions
 from sw.rest import rest_fingerprint
+from sw.scores import Score
 from sw.sparse_model import Recipe, RecoveryMethod, SparseModel, sparsify
 from tests.tiny_language import tiny_model, tiny_task
 
@@ -49,7 +51,7 @@ def test_a_file_holds_the_whole_pruned_model(first: SparseModel, tmp_path: Path)
     again = go_on(first, other, start)
 
     assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"]
-    assert (start.options, start.pattern, start.kept) == (first.rounding.options, first.pattern, KEPT)
+    assert start.pruning == Pruning(first.pattern, KEPT, first.rounding.options, first.origin)
     for name, quantizer in first.inputs().items():
         read = start.inputs[name]
         assert (read.scale, read.width) == (quantizer.scale, quantizer.width) and read.scale is None
@@ -94,28 +96,46 @@ def test_the_dense_model_stays_the_teacher(first: SparseModel) -> None:
     assert task.distance(after, wanted, batch) < 0.9 * task.distance(before, wanted, batch)
 
 
-def test_what_was_pruned_otherwise_is_refused(first: SparseModel) -> None:
+def test_other_masks_are_searched_in_the_pruned_weights(first: SparseModel) -> None:
+    single = replace(RECIPE.prune, pattern=Pattern(ARCH, Method.FINE_GRAINED))
+    cut = Recipe(single, RecoveryMethod.NONE, replace(TRAINING, score=Score.MAGNITUDE), batches=1)
+
+    fewer = sparsify(tiny_model(), tiny_task(), 5000, cut, start=first.state(first.inputs()))
+
+    weights = {name: its.weight().numpy() for name, its in first.targets.items()}
+    magnitudes = np.sort(np.concatenate([np.abs(its).ravel() for its in weights.values()]))
+    for name, its in weights.items():
+        strong = np.abs(its) >= magnitudes[-5000]
+        assert np.array_equal(fewer.pruned[name].mask, strong)
+        assert np.array_equal(fewer.targets[name].weight().numpy(), np.where(strong, its, 0))
+    changed = {name for name, its in tiny_model().state_dict().items() if its.ndim == 1}
+    held, found = first.model.state_dict(), fewer.model.state_dict()
+    assert changed and all(torch.equal(held[name], found[name]) for name in changed)
+
+
+def test_training_brings_back_what_was_pruned_before(first: SparseModel) -> None:
+    pairs = replace(RECIPE.prune, pattern=Pattern(ARCH, Method.VECTOR))
+    more = replace(RECIPE, prune=pairs, training=replace(TRAINING, steps=200, ramp=0.5, seed=1))
+
+    denser = sparsify(tiny_model(), tiny_task(), 9000, more, start=first.state(first.inputs()))
+
+    assert sum(its.kept for its in denser.pruned.values()) == 9000
+    back = sum(int((its.mask & ~first.pruned[name].mask).sum()) for name, its in denser.pruned.items())
+    alive = sum(np.count_nonzero(its.weight().numpy()) for its in denser.targets.values())
+    assert back >= 9000 - KEPT and alive > KEPT
+    task = tiny_task()
+    assert task.measure(denser.model)["loss"] < task.measure(first.model)["loss"]
+    assert denser.provenance["steps"] == 240 and denser.provenance["method"] == "vector"
+
+
+def test_what_belongs_to_another_model_is_refused(first: SparseModel) -> None:
     start = first.state(first.inputs())
-    block = replace(RECIPE, prune=replace(RECIPE.prune, pattern=Pattern(ARCH, Method.BLOCK, length=4)))
-    wide = replace(
-        RECIPE,
-        prune=replace(
-            RECIPE.prune,
-            pattern=Pattern(ArchConfig(clusters=1, lanes=4, tokens=2, segment=8), metadata_bits=2.0),
-        ),
-    )
-    for recipe in (block, wide):
-        with pytest.raises(
-            ConfigError, match=r"the pruned model is mixed-vector L2 2 bit.*; ask for that method"
-        ):
-            go_on(first, recipe)
-    with pytest.raises(ConfigError, match="keeps 6144 weights, not 5000; ask for the sparsity that it has"):
-        sparsify(tiny_model(), tiny_task(), 5000, RECIPE, start=start)
     with pytest.raises(ConfigError, match="has other matrices than this one"):
         sparsify(tiny_model(n_layer=1), tiny_task(), KEPT, RECIPE, start=start)
     with pytest.raises(ConfigError, match="made of a dense model with other weights than this one"):
         sparsify(tiny_model(seed=1), tiny_task(), KEPT, RECIPE, start=start)
-    strange = replace(start, origin=rest_fingerprint(tiny_model(n_positions=64), ()))
+    origin = rest_fingerprint(tiny_model(n_positions=64), ())
+    strange = replace(start, pruning=replace(start.pruning, origin=origin))
     with pytest.raises(ConfigError, match="has other parameters than this one"):
         sparsify(tiny_model(n_positions=64), tiny_task(), KEPT, RECIPE, start=strange)
     with pytest.raises(ConfigError, match="one-shot recovery begins with a dense model"):

@@ -191,6 +191,14 @@ def test_a_model_that_evaluate_trained_embeds_as_it_was_judged(run: Run, bert: P
     assert (provenance["start"], provenance["steps"], provenance["inputs"]) == (kept.name, 30, "per tensor")
     state = PrunedState.load(kept)
     assert whole.scales == {name: pytest.approx(its.scale) for name, its in state.inputs.items()}
+    status, _, err = run(
+        *("evaluate", bert, "--train", tmp_path / "train.txt", "--test", tmp_path / "test.txt"),
+        *("-o", tmp_path / "on", "--method", "mixed-vector:2", "--arch", "tiny", "--sparsity", "0.95"),
+        *("--seeds", "1", "--recovery", "none", "--start", tmp_path / "k.mxv"),
+    )
+    assert status == 0, err
+    (judged_again,) = json.loads((tmp_path / "on" / "evaluation.json").read_text())["results"]
+    assert judged_again["kept"] == result["kept"] and judged_again["bits"] == result["bits"]
     # What is not asked for stays as it was kept.
     for option, per_token, smoothed in (
         (("--smoothing", "0.5"), False, True),
@@ -277,7 +285,7 @@ def test_bad_input_is_refused_in_one_sentence(
     assert message.replace("BERT", str(bert)) in err and is_one_sentence(err)
 
 
-@pytest.mark.parametrize("said", [(), ("--arch", "ulx3s", "--sparsity", "0.8")])
+@pytest.mark.parametrize("said", [(), ("--arch", "ulx3s", "--sparsity", "0.8"), ("--arch", "paper")])
 def test_the_packed_minilm_that_comes_along_embeds_nearly_as_the_dense_one(
     run: Run, said: tuple[str, ...]
 ) -> None:

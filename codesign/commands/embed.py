@@ -24,6 +24,7 @@ from codesign.commands.whole import (
     summary,
 )
 from codesign.console import print_json, print_tables
+from spec.arch import ArchConfig
 from spec.errors import ConfigError
 from spec.link import BAUD
 
@@ -67,9 +68,10 @@ def embed(
 ) -> int:
     """Embed sentences with a model whose linear layers all run on the accelerator.
 
-    MiniLM comes packed for ulx3s at 0.8. With another architecture, sparsity or model, with --calibrate,
-    --save, --input-scales or --smoothing, it is pruned first: minutes, and much further from the dense model.
-    --start takes one that `mixvec evaluate` has trained instead.
+    MiniLM comes trained at 0.8 and packed for ulx3s; for another architecture, or with --calibrate, --save,
+    --input-scales or --smoothing, it is packed anew. With another sparsity or model, or for fewer bits, it is
+    pruned first: minutes, and much further from the dense model. --start takes one that `mixvec evaluate`
+    has trained instead.
     """
     check_clock(clock)
     source = Source(
@@ -90,9 +92,11 @@ def embed(
     sentences = list(SENTENCES) if calibrate is None else read_sentences(read_text(calibrate))
     if not sentences:
         raise ConfigError(f"{calibrate} has no sentence of 6 to 40 words; give running text")
-    ours = model == "minilm" and arch in (None, _ARCH) and sparsity in (None, _SPARSITY)
-    if ours and all(option is None for option in (packed, start, save, inputs)):
+    ours = model == "minilm" and sparsity in (None, _SPARSITY) and packed is None and start is None
+    if ours and arch in (None, _ARCH) and save is None and inputs is None:
         source = replace(source, arch=None, sparsity=None, packed=PACKED_MINILM)
+    elif ours and _eight_bits(arch or _ARCH):
+        source = replace(source, sparsity=None, start=PACKED_MINILM)
     encoder = load_sentence_encoder(model)
     compiled = chosen_model(
         encoder.model,
@@ -119,3 +123,9 @@ def embed(
 
     print_tables(whole_table(report), summary(report, origin))
     return 0
+
+
+def _eight_bits(arch: str) -> bool:
+    """Whether an architecture multiplies the integers that MiniLM was trained with."""
+    config = ArchConfig.load(arch)
+    return config.weight_width == config.activation_width == 8

@@ -82,7 +82,8 @@ def evaluate(
         bool, typer.Option("--bfloat16", help="Train faster where the processor multiplies bfloat16.")
     ] = False,
     start: Annotated[
-        Path | None, typer.Option("--start", metavar="FILE", help="Go on from a model kept by --keep.")
+        Path | None,
+        typer.Option("--start", metavar="FILE", help="Go on from a kept or packed model."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the pruned models too.")] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of every method.")] = 3,

@@ -53,7 +53,9 @@ Smoothing: TypeAlias = Annotated[
 ]
 StartFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--start", metavar="FILE", help="A model kept by `mixvec evaluate --keep`, packed now."),
+    typer.Option(
+        "--start", metavar="FILE", help="A model kept by `evaluate --keep`, or a packed one; packed now."
+    ),
 ]
 SaveFile: TypeAlias = Annotated[
     Path | None, typer.Option("--save", metavar="FILE.mxv", help="Keep the packed model for `--packed`.")
@@ -221,13 +223,13 @@ def _kept_model(
 ) -> "PackedModel":
     """Pack what was kept."""
     from codesign.whole import compile_pruned
-    from sw.pruned_state import PrunedState
+    from codesign.whole.files import load_start
 
     if source.sparsity is not None:
         raise ConfigError("`--sparsity` belongs to a model that is pruned now, not to `--start`; drop one")
     arch = None if source.arch is None else ArchConfig.load(source.arch)
-    pruned = PrunedState.load(start)
-    inputs = source.inputs(pruned.options)
+    pruned = load_start(start, model)
+    inputs = source.inputs(pruned.pruning.options)
     facts = {**provenance, "start": start.name, **({} if inputs is None else calibrated)}
     with waiting("quantizing and packing; `--save` keeps it"):
         needed = None if inputs is None else calibration()

@@ -147,7 +147,7 @@ def compile_pruned(
         If another model was pruned, ``arch`` has other bits, or it can hold no layer; or if there are
         ``inputs`` but no calibration.
     """
-    own = pruned.pattern.arch
+    own = pruned.pruning.pattern.arch
     arch = arch or own
     for name in ("weight_width", "activation_width"):
         if getattr(arch, name) != getattr(own, name):
@@ -160,17 +160,17 @@ def compile_pruned(
     # Without other quantizers nothing is drawn from the task: masks and directions are there.
     task = InputBatches([torch.zeros(0)]) if calibration is None else _task(calibration)
     recipe = Recipe(
-        PruneOptions(pruned.pattern),
+        PruneOptions(pruned.pruning.pattern),
         RecoveryMethod.NONE,
         RecoveryOptions(score=Score.MAGNITUDE),
         batches=_batches(task),
-        inputs=inputs or pruned.options,
+        inputs=inputs or pruned.pruning.options,
     )
     dense = _copy(model)
-    sparse = sparsify(dense, task, pruned.kept, recipe, start=pruned)
+    sparse = sparsify(dense, task, pruned.pruning.kept, recipe, start=pruned)
     weights = sum(its.rows * its.cols for its in sparse.targets.values())
     made = pruned.provenance if inputs is None else sparse.provenance
-    facts = {"sparsity": round(1 - pruned.kept / weights, 4), **made, **(provenance or {})}
+    facts = {"sparsity": round(1 - pruned.pruning.kept / weights, 4), **made, **(provenance or {})}
     quantizers = _calibrated(sparse) if inputs is not None else lambda packed: pruned.inputs
     return _packed(model, sparse, arch, quantizers, _strangers(dense, sparse.targets), facts, trained=True)
 
@@ -246,6 +246,7 @@ def _packed(
         trained=changed_rest(sparse.model, model, packed.values()),
         left_out=reasons,
         provenance=provenance,
+        pruning=sparse.pruning,
     )
 
 
