@@ -1,7 +1,7 @@
 """Pruning patterns: what is kept or pruned together, and at which price."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import NoneType
 from typing import Any, Final, Self
@@ -15,6 +15,8 @@ METADATA_BITS: Final = 0.6
 """Default budget of records: with scales, order table and framing, metadata stays below 1 bit."""
 _PLAIN: Final = ("length", "n_m", "metadata_bits", "contiguous")
 """Fields of a pattern that are plain values."""
+_SHAPING: Final = ("lanes", "segment", "advance_width", "weight_width", "activation_width")
+"""Fields of an architecture that decide about masks, or about the integers that they are trained with."""
 
 
 class Method(Enum):
@@ -126,6 +128,13 @@ class Pattern:
     def kept_of(self) -> tuple[int, int]:
         """N and M of ``N_M``."""
         return (2, 4) if self.n_m is None else self.n_m
+
+    def shares_masks(self, other: "Pattern") -> bool:
+        """Whether the same masks are good for both: architectures may differ in what does not shape them."""
+        arch = {name: getattr(self.arch, name) for name in _SHAPING}
+        return self == replace(other, arch=self.arch) and arch == {
+            name: getattr(other.arch, name) for name in _SHAPING
+        }
 
     def state(self) -> dict[str, Any]:
         """Return what a file keeps of it: plain values."""

@@ -160,8 +160,8 @@ class PrunedState:
             )
 
     def fits(self, kept: int, pattern: Pattern) -> bool:
-        """Whether its masks are those of ``pattern`` at ``kept`` weights, to go on with."""
-        return self.pruning.pattern == pattern and self.pruning.kept == kept
+        """Whether its masks are good for ``pattern`` at ``kept`` weights, to go on with."""
+        return self.pruning.kept == kept and self.pruning.pattern.shares_masks(pattern)
 
     def restore(self, model: nn.Module) -> None:
         """Give ``model`` these parameters.

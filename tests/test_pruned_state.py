@@ -68,7 +68,10 @@ def test_a_file_holds_the_whole_pruned_model(first: SparseModel, tmp_path: Path)
 
 
 def test_more_training_keeps_the_masks_and_learns_more(first: SparseModel) -> None:
-    more = replace(RECIPE, training=replace(TRAINING, steps=200, quantized=0.25, seed=1))
+    # Another array of the same lanes: masks are none of its business.
+    array = ARCH.model_copy(update={"clusters": 2, "tokens": 4, "value_depth": 512})
+    prune = replace(RECIPE.prune, pattern=replace(RECIPE.prune.pattern, arch=array))
+    more = replace(RECIPE, prune=prune, training=replace(TRAINING, steps=200, quantized=0.25, seed=1))
 
     further = go_on(first, more)
 
@@ -79,6 +82,7 @@ def test_more_training_keeps_the_masks_and_learns_more(first: SparseModel) -> No
     assert task.measure(further.model)["loss"] < 0.95 * task.measure(first.model)["loss"]
     assert further.rounding.inputs and not first.rounding.inputs
     assert further.provenance["steps"] == 240 and further.provenance["seed"] == 1
+    assert further.pattern.arch == array
     judged = go_on(further, replace(RECIPE, recovery=RecoveryMethod.NONE))
     assert (judged.provenance["steps"], judged.provenance["recovery"]) == (240, "fine-tune")
 
@@ -140,6 +144,25 @@ def test_what_belongs_to_another_model_is_refused(first: SparseModel) -> None:
         sparsify(tiny_model(n_positions=64), tiny_task(), KEPT, RECIPE, start=strange)
     with pytest.raises(ConfigError, match="one-shot recovery begins with a dense model"):
         go_on(first, replace(RECIPE, recovery=RecoveryMethod.BOTH))
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({}, True),
+        ({"clusters": 4, "activation_depth": 64, "psum_width": 24}, True),
+        ({"lanes": 4}, False),
+        ({"segment": 16}, False),
+        ({"advance_width": 3}, False),
+        ({"weight_width": 4}, False),
+    ],
+)
+def test_which_architectures_share_masks(change: dict[str, int], shared: bool) -> None:
+    other = ArchConfig(**{**ARCH.model_dump(), **change})
+    for one in (Pattern(ARCH, metadata_bits=1.0), Pattern(ARCH, Method.N_M, n_m=(2, 4))):
+        assert one.shares_masks(replace(one, arch=other)) == shared
+    assert not Pattern(ARCH, metadata_bits=1.0).shares_masks(Pattern(ARCH, metadata_bits=0.9))
+    assert not Pattern(ARCH, Method.VECTOR).shares_masks(Pattern(ARCH, Method.VECTOR, length=4))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense", "a checkpoint"])
