@@ -118,15 +118,35 @@ def test_a_kept_model_is_trained_on(folder: Path, tmp_path: Path, run: Run) -> N
         assert all(now[name] == before[name] for name in ("direction", "kept", "record_bits", "lengths"))
 
 
-def test_one_model_is_trained_on_at_a_time(folder: Path, tmp_path: Path, run: Run) -> None:
+def test_methods_are_compared_from_one_pruned_model(folder: Path, tmp_path: Path, run: Run) -> None:
+    call = ["evaluate", folder / "model", "--train", folder / "text.txt", *FAST, "--sparsity", 0.5]
+    first = run(*call, "-o", tmp_path / "first", "--method", "vector:4", "--keep", "--json")[1]
+    (before,) = json.loads(first)["results"]
+    kept = tmp_path / "first" / "trials" / before["kept_model"]
+    call += ["--sparsity", 0.7, "--start", kept, "--recovery", "none", "-o", tmp_path / "out"]
+
+    status, out, err = run(*call, "--method", "vector:4", "--method", "fine-grained", "--json")
+
+    assert status == 0, err
+    found = {(one["method"], one["sparsity"]): one for one in json.loads(out)["results"]}
+    assert {one["start"] for one in found.values()} == {kept.name} and len(found) == 4
+    same = found["vector 4", 0.5]
+    assert (same["float"], same["kept"]) == (before["float"], before["kept"])
+    # What had been pruned is pruned first: single weights, at as many, are the very ones that were left.
+    single = found["fine-grained", 0.5]
+    assert before["kept"] == single["kept"] == single["weights"] // 2
+    assert single["float"] == before["float"]
+    fewer = found["fine-grained", 0.7]
+    assert fewer["kept"] == round(0.3 * fewer["weights"]) and fewer["float"] != before["float"]
+
+
+def test_a_start_must_be_a_pruned_model(folder: Path, tmp_path: Path, run: Run) -> None:
     call = ["evaluate", folder / "model", "--train", folder / "text.txt", "-o", tmp_path / "out", *FAST]
-    call += ["--sparsity", 0.5, "--start", tmp_path / "absent.pt", "--method"]
-    one = "--start goes on from one pruned model; give one method, one sparsity, --seeds 1"
+    call += ["--sparsity", 0.5, "--start", tmp_path / "absent.pt"]
     for options, message in (
-        (("dense",), one),
-        (("vector:4", "--sparsity", 0.6), one),
-        (("vector:4", "--seeds", 2), one),
-        (("vector:4",), "absent.pt is not a readable pruned model"),
+        ((), "name methods by --method, and dense not among them"),
+        (("--method", "dense"), "--start goes on from a pruned model"),
+        (("--method", "vector:4"), "absent.pt is not a readable pruned model"),
     ):
         status, out, err = run(*call, *options)
         assert (status, out) == (2, "") and is_one_sentence(err) and message in err

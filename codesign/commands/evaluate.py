@@ -83,7 +83,7 @@ def evaluate(
     ] = False,
     start: Annotated[
         Path | None,
-        typer.Option("--start", metavar="FILE", help="Go on from a kept or packed model."),
+        typer.Option("--start", metavar="FILE", help="Go on from a kept or packed model, or minilm's."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the pruned models too.")] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of every method.")] = 3,
@@ -106,6 +106,7 @@ def evaluate(
     from codesign.evaluation import evaluate_trials, summarize
     from codesign.patterns import parse_choice, parse_direction
     from codesign.subjects import Subject, TaskKind, choose_device
+    from codesign.whole.sentence_encoder import PACKED_MINILM
     from spec.arch import ArchConfig
     from sw.augment import Augmentation
     from sw.input_quantizer import InputOptions, InputScales
@@ -142,9 +143,12 @@ def evaluate(
     recipe = Recipe(prune, way, options, stages, refit, batches, inputs)
     grid = _Grid(tuple(method or _METHODS), tuple(sparsity or _SPARSITIES), tuple(head_sparsity or ()))
     trials = grid.trials(recipe, config, range(seed, seed + seeds), tokens)
-    if start is not None and (len(trials) != 1 or trials[0].pattern is None):
-        raise ConfigError("--start goes on from one pruned model; give one method, one sparsity, --seeds 1")
-    subject = Subject(model, train, test, kind, block, judge, Augmentation(spans, replaced), start)
+    if start is not None and any(trial.pattern is None for trial in trials):
+        raise ConfigError(
+            "--start goes on from a pruned model; name methods by --method, and dense not among them"
+        )
+    begin = PACKED_MINILM if start is not None and start == Path("minilm") and not start.exists() else start
+    subject = Subject(model, train, test, kind, block, judge, Augmentation(spans, replaced), begin)
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output {output} exists and is not a folder; choose another name")
     with progress("evaluating", sum(trial.steps for trial in trials) or len(trials), "steps") as advance:

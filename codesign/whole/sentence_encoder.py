@@ -13,7 +13,7 @@ from sw.pretrained import load_sentence_model
 __all__ = ["PACKED_MINILM", "SentenceEncoder", "load_sentence_encoder"]
 
 PACKED_MINILM: Final = Path(__file__).with_name("minilm.mxv")
-"""MiniLM for preset ``ulx3s``, pruned to 80 % and trained by ``examples/recover_sentences.py``."""
+"""MiniLM for preset ``ulx3s``, pruned to 80 % and trained by ``mixvec evaluate`` (docs/results.md)."""
 
 _BATCH: Final = 32
 
