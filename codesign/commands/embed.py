@@ -88,7 +88,10 @@ def embed(
     from sw.text import read_text
 
     if packed is not None and calibrate is not None:
-        raise ConfigError("`--calibrate` belongs to a model that is packed now, not to `--packed`; drop one")
+        raise ConfigError(
+            "`--calibrate` belongs to a model that is packed now, not to `--packed`; drop one, or give the "
+            "file by `--start`, which packs it anew"
+        )
     sentences = list(SENTENCES) if calibrate is None else read_sentences(read_text(calibrate))
     if not sentences:
         raise ConfigError(f"{calibrate} has no sentence of 6 to 40 words; give running text")

@@ -130,7 +130,7 @@ class Source:
     sparsity, default_sparsity : float
         Of a model that is pruned now.
     packed, start, save : Path
-        A packed file; a model that `mixvec evaluate` kept; a file to write.
+        A packed file, to be run as it is; a kept or packed model, to be packed anew; a file to write.
     input_scales : str
     smoothing : float
     calibrates : bool
@@ -201,7 +201,8 @@ def chosen_model(
         ):
             if given is not None:
                 raise ConfigError(
-                    f"`{option}` belongs to a model that is packed now, not to `--packed`; drop one"
+                    f"`{option}` belongs to a model that is packed now, not to `--packed`; drop one, or give "
+                    f"the file by `--start`, which packs it anew"
                 )
         return load_model(source.packed)
     if source.start is not None:
