@@ -112,11 +112,11 @@ class InputQuantizer:
         return rounded if self.smoothing is None else rounded * self._factors(x.device)
 
     def folded(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return the M x K matrix that multiplies the divided inputs: exact."""
+        """Return the M x K matrix that multiplies the divided inputs: exact while numbers stay normal."""
         return weight if self.smoothing is None else weight * self._factors(weight.device)
 
     def unfolded(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return the M x K matrix that ``weight`` was folded from: exact."""
+        """Return the M x K matrix that ``weight`` was folded from: exact while numbers stay normal."""
         return weight if self.smoothing is None else weight / self._factors(weight.device)
 
     def state(self) -> dict[str, Any]:
