@@ -230,6 +230,7 @@ def sparsify(
         if recipe.recovery.refits:
             raise ConfigError("one-shot recovery begins with a dense model; start with fine-tune or none")
     going_on = start is not None and start.fits(kept, pattern)
+    # Masks are searched in the weights that are pruned again; masks that stay are scored by the dense ones.
     if start is not None and not going_on:
         start.restore(model)
     statistics = _statistics(model, targets, task, recipe, device)

@@ -198,7 +198,14 @@ def test_a_model_that_evaluate_trained_embeds_as_it_was_judged(run: Run, bert: P
     )
     assert status == 0, err
     (judged_again,) = json.loads((tmp_path / "on" / "evaluation.json").read_text())["results"]
-    assert judged_again["kept"] == result["kept"] and judged_again["bits"] == result["bits"]
+    assert judged_again["start"] == "k.mxv" and judged_again["bits"] == result["bits"]
+    for now, before in zip(judged_again["layers"], result["layers"], strict=True):
+        assert all(now[name] == before[name] for name in ("direction", "kept", "record_bits", "lengths"))
+    status, _, err = run(
+        *("evaluate", bert, "--train", tmp_path / "train.txt", "-o", tmp_path / "alien", "--seeds", "1"),
+        *("--method", "vector:4", "--start", "minilm"),
+    )
+    assert status == 2 and f"{PACKED_MINILM}: layer" in err
     # What is not asked for stays as it was kept.
     for option, per_token, smoothed in (
         (("--smoothing", "0.5"), False, True),

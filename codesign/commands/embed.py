@@ -98,7 +98,7 @@ def embed(
     ours = model == "minilm" and sparsity in (None, _SPARSITY) and packed is None and start is None
     if ours and arch in (None, _ARCH) and save is None and inputs is None:
         source = replace(source, arch=None, sparsity=None, packed=PACKED_MINILM)
-    elif ours and _eight_bits(arch or _ARCH):
+    elif ours and _same_bits(arch or _ARCH):
         source = replace(source, sparsity=None, start=PACKED_MINILM)
     encoder = load_sentence_encoder(model)
     compiled = chosen_model(
@@ -128,7 +128,7 @@ def embed(
     return 0
 
 
-def _eight_bits(arch: str) -> bool:
+def _same_bits(arch: str) -> bool:
     """Whether an architecture multiplies the integers that MiniLM was trained with."""
-    config = ArchConfig.load(arch)
-    return config.weight_width == config.activation_width == 8
+    config, own = ArchConfig.load(arch), ArchConfig.load(_ARCH)
+    return (config.weight_width, config.activation_width) == (own.weight_width, own.activation_width)

@@ -192,17 +192,17 @@ def chosen_model(
     from codesign.whole import load_model, save_model
 
     if source.packed is not None:
-        for option, given in (
-            ("--arch", source.arch),
-            ("--sparsity", source.sparsity),
-            ("--start", source.start),
-            ("--save", source.save),
-            ("--input-scales` or `--smoothing", source.inputs()),
+        anew = "drop one, or give the file by `--start`, which packs it anew"
+        for option, given, way_out in (
+            ("--arch", source.arch, anew),
+            ("--sparsity", source.sparsity, "drop one"),
+            ("--start", source.start, "drop one"),
+            ("--save", source.save, anew),
+            ("--input-scales` or `--smoothing", source.inputs(), anew),
         ):
             if given is not None:
                 raise ConfigError(
-                    f"`{option}` belongs to a model that is packed now, not to `--packed`; drop one, or give "
-                    f"the file by `--start`, which packs it anew"
+                    f"`{option}` belongs to a model that is packed now, not to `--packed`; {way_out}"
                 )
         return load_model(source.packed)
     if source.start is not None:

@@ -147,7 +147,8 @@ def compile_pruned(
         If another model was pruned, ``arch`` has other bits, or it can hold no layer; or if there are
         ``inputs`` but no calibration.
     """
-    own = pruned.pruning.pattern.arch
+    asked = pruned.pruning
+    own = asked.pattern.arch
     arch = arch or own
     for name in ("weight_width", "activation_width"):
         if getattr(arch, name) != getattr(own, name):
@@ -160,17 +161,17 @@ def compile_pruned(
     # Without other quantizers nothing is drawn from the task: masks and directions are there.
     task = InputBatches([torch.zeros(0)]) if calibration is None else _task(calibration)
     recipe = Recipe(
-        PruneOptions(pruned.pruning.pattern),
+        PruneOptions(asked.pattern),
         RecoveryMethod.NONE,
         RecoveryOptions(score=Score.MAGNITUDE),
         batches=_batches(task),
-        inputs=inputs or pruned.pruning.options,
+        inputs=inputs or asked.options,
     )
     dense = _copy(model)
-    sparse = sparsify(dense, task, pruned.pruning.kept, recipe, start=pruned)
+    sparse = sparsify(dense, task, asked.kept, recipe, start=pruned)
     weights = sum(its.rows * its.cols for its in sparse.targets.values())
     made = pruned.provenance if inputs is None else sparse.provenance
-    facts = {"sparsity": round(1 - pruned.pruning.kept / weights, 4), **made, **(provenance or {})}
+    facts = {"sparsity": round(1 - asked.kept / weights, 4), **made, **(provenance or {})}
     quantizers = _calibrated(sparse) if inputs is not None else lambda packed: pruned.inputs
     return _packed(model, sparse, arch, quantizers, _strangers(dense, sparse.targets), facts, trained=True)
 
